@@ -1,1 +1,71 @@
-fn main() {}
+//! `ferry-server`, the source host: answers gRPC requests for the records of declared files.
+
+mod catalog;
+mod check;
+mod cli;
+mod delimited;
+mod error;
+mod output;
+mod service;
+mod settings;
+mod source;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser as _;
+use ferry::host::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::catalog::Catalog;
+use crate::cli::{Cli, Command};
+use crate::error::ServerError;
+use crate::settings::Settings;
+
+/// How long threads that still read a file may take to notice the end.
+const THREADS_END_TIMEOUT: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    ferry::host::logging::init(cli.log_level.as_str());
+    let outcome = Settings::load(&cli.config, cli.listen()).and_then(|settings| match cli.command {
+        Command::Serve { .. } => serve(settings),
+        Command::Check => check(settings),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::failure(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn serve(settings: Settings) -> Result<(), ServerError> {
+    let runtime = Runtime::new().map_err(ServerError::Runtime)?;
+    let outcome = runtime.block_on(async {
+        let shutdown = Shutdown::on_signals().map_err(ServerError::Runtime)?;
+        let cannot_listen =
+            |source| ServerError::CannotListen { address: settings.listen.to_string(), source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(cannot_listen)?;
+        let address = listener.local_addr().map_err(cannot_listen)?;
+        let server = service::listen::prepare(settings, shutdown).await?;
+        output::listening(server.scheme(), address);
+        server.serve(listener).await
+    });
+    runtime.shutdown_timeout(THREADS_END_TIMEOUT);
+    outcome
+}
+
+fn check(settings: Settings) -> Result<(), ServerError> {
+    service::listen::check_tls(settings.tls.as_ref())?;
+    let catalog = Arc::new(Catalog::new(settings.datasets));
+    let reports = check::check(&catalog);
+    output::check(&reports);
+    match reports.iter().map(|report| report.problems.len()).sum() {
+        0 => Ok(()),
+        problems => Err(ServerError::Check { problems }),
+    }
+}

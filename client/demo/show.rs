@@ -1,0 +1,74 @@
+//! Turns what the demo's database holds into tables for a terminal.
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{Column as _, ConnectOptions as _, PgConnection, Row as _};
+
+use super::cluster::Cluster;
+
+/// Database that the demo loads into.
+pub(super) const DATABASE: &str = "postgres";
+
+const COUNT_CUSTOMERS: &str = "SELECT count(*) FROM public.customers";
+const COUNT_QUARANTINE: &str = "SELECT count(*) FROM ferry.quarantine";
+
+const CUSTOMERS: &str = r#"
+SELECT customer_id::text, left(email::text, 14) || '…' AS email,
+       left(phone::text, 14) || '…' AS phone, city, signup_date::text,
+       total_day_minutes::text AS minutes, churn::text
+FROM public.customers
+ORDER BY customers.customer_id
+LIMIT 5"#;
+
+const QUARANTINE: &str = r#"
+SELECT file.name AS file, row_number::text AS row, byte_start::text AS byte,
+       coalesce(column_name, '(whole record)') AS column, code, stage
+FROM ferry.quarantine
+JOIN ferry.file USING (file_id)
+ORDER BY file.name, quarantine.row_number"#;
+
+/// Connects to the demo's database, whatever the environment says of others.
+pub(super) async fn connect(cluster: &Cluster) -> Result<PgConnection, sqlx::Error> {
+    let options: PgConnectOptions = cluster.url(DATABASE).parse()?;
+    options.ssl_mode(PgSslMode::Disable).connect().await
+}
+
+/// The first customers as they were loaded.
+pub(super) async fn customers(conn: &mut PgConnection) -> Result<String, sqlx::Error> {
+    table(conn, CUSTOMERS).await
+}
+
+/// The records that were refused.
+pub(super) async fn quarantine(conn: &mut PgConnection) -> Result<String, sqlx::Error> {
+    table(conn, QUARANTINE).await
+}
+
+/// Rows in the target table.
+pub(super) async fn count_customers(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(COUNT_CUSTOMERS).fetch_one(conn).await
+}
+
+/// Rows in quarantine.
+pub(super) async fn count_quarantine(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(COUNT_QUARANTINE).fetch_one(conn).await
+}
+
+/// The result of a query whose every column is text.
+async fn table(conn: &mut PgConnection, sql: &'static str) -> Result<String, sqlx::Error> {
+    let rows = sqlx::query(sql).fetch_all(conn).await?;
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED);
+    if let Some(row) = rows.first() {
+        table.set_header(row.columns().iter().map(|column| column.name()));
+    }
+    for row in &rows {
+        let mut cells = Vec::with_capacity(row.len());
+        for index in 0..row.len() {
+            let text: Option<String> = row.try_get(index)?;
+            cells.push(text.unwrap_or_else(|| "NULL".to_owned()));
+        }
+        table.add_row(cells);
+    }
+    Ok(table.to_string())
+}

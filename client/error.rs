@@ -1,0 +1,197 @@
+//! Every way in which the program ends badly, each with its exit code.
+
+use ferry::wire::generated::FileState;
+
+use crate::columns::ColumnError;
+use crate::database::DatabaseError;
+use crate::demo::DemoError;
+use crate::job::JobError;
+use crate::ledger::LedgerError;
+use crate::load::catalogue::CatalogueError;
+use crate::load::commit::LoadError;
+use crate::pipeline::PipelineError;
+use crate::pseudonym::KeyError;
+use crate::receive::SourceError;
+
+/// Exit codes, as `docs/exit-codes.md` lists them.
+mod exit {
+    pub(super) const UNEXPECTED: u8 = 1;
+    pub(super) const USAGE: u8 = 2;
+    pub(super) const SOURCE_UNREACHABLE: u8 = 3;
+    pub(super) const DATABASE_UNREACHABLE: u8 = 4;
+    pub(super) const REJECTS_OVER_LIMIT: u8 = 5;
+    pub(super) const ACCOUNTS_OPEN: u8 = 6;
+    pub(super) const SOURCE_REFUSED: u8 = 7;
+    pub(super) const DATABASE_REFUSED: u8 = 8;
+    pub(super) const INTERRUPTED: u8 = 130;
+}
+
+/// Why the program failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ClientError {
+    /// The job is not usable.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The key of the pseudonyms is not usable.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The columns of source, job and target do not fit together.
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+    /// The source failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// No connection to the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The target cannot be written.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A statement failed.
+    #[error("{}", crate::database::describe(.0))]
+    Statement(#[from] sqlx::Error),
+    /// A split could not be loaded.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// A file that was loaded has changed.
+    #[error(
+        "{files} was rewritten since it was loaded, so its positions mean nothing now: put the old content back, or give the new content a new name"
+    )]
+    Rewritten {
+        /// Names of the files.
+        files: String,
+    },
+    /// More rows were refused than the job allows.
+    #[error(
+        "{quarantined} of {read} rows were refused, more than load.max_rejects = {limit} allows: see ferry.quarantine for the reasons"
+    )]
+    RejectsOverLimit {
+        /// Rows in quarantine.
+        quarantined: u64,
+        /// Rows read.
+        read: u64,
+        /// The limit as configured.
+        limit: String,
+    },
+    /// Rows of a finished run are unaccounted for.
+    #[error(
+        "accounts of {file} do not close: the source has {expected} records, the ledger accounts for {accounted}"
+    )]
+    AccountsOpen {
+        /// Name of the file.
+        file: String,
+        /// Records of the source.
+        expected: u64,
+        /// Loaded, quarantined and filtered rows.
+        accounted: u64,
+    },
+    /// A signal stopped the run.
+    #[error("stopped before the end: run the job again to continue where it stopped")]
+    Interrupted,
+    /// The demo failed.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The operating system refused something that always works.
+    #[error("cannot start: {0}")]
+    Start(#[from] std::io::Error),
+}
+
+impl ClientError {
+    /// Code that the process ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.class().1
+    }
+
+    /// Stable word for the ledger and for `--json`.
+    pub(crate) fn code(&self) -> &'static str {
+        self.class().0
+    }
+
+    fn class(&self) -> (&'static str, u8) {
+        match self {
+            Self::Job(_) | Self::Key(_) => ("configuration", exit::USAGE),
+            Self::Column(error) => column_class(error),
+            Self::Source(error) => source_class(error),
+            Self::Database(_) => ("database_unreachable", exit::DATABASE_UNREACHABLE),
+            Self::Catalogue(CatalogueError::Database(error)) | Self::Statement(error) => {
+                database_class(error)
+            }
+            Self::Catalogue(_) => ("database_refused", exit::DATABASE_REFUSED),
+            Self::Ledger(error) => ledger_class(error),
+            Self::Pipeline(error) => pipeline_class(error),
+            Self::Rewritten { .. } => ("file_rewritten", exit::SOURCE_REFUSED),
+            Self::RejectsOverLimit { .. } => ("rejects_over_limit", exit::REJECTS_OVER_LIMIT),
+            Self::AccountsOpen { .. } => ("accounts_open", exit::ACCOUNTS_OPEN),
+            Self::Interrupted | Self::Demo(DemoError::Interrupted) => {
+                ("interrupted", exit::INTERRUPTED)
+            }
+            Self::Demo(_) | Self::Start(_) => ("unexpected", exit::UNEXPECTED),
+        }
+    }
+}
+
+fn column_class(error: &ColumnError) -> (&'static str, u8) {
+    match error {
+        ColumnError::NotInDataset { .. } => ("column_not_found", exit::SOURCE_REFUSED),
+        ColumnError::NotLoaded(_) => ("configuration", exit::USAGE),
+        _ => ("target_does_not_fit", exit::DATABASE_REFUSED),
+    }
+}
+
+fn source_class(error: &SourceError) -> (&'static str, u8) {
+    match error {
+        SourceError::Unreachable { .. } | SourceError::Lost(_) | SourceError::Interrupted => {
+            ("source_unreachable", exit::SOURCE_UNREACHABLE)
+        }
+        SourceError::Refused { .. } => ("source_refused", exit::SOURCE_REFUSED),
+        SourceError::Settings(_) => ("configuration", exit::USAGE),
+        SourceError::Protocol(_) => ("protocol", exit::UNEXPECTED),
+        SourceError::Gap { .. } | SourceError::Unaccounted { .. } => {
+            ("accounts_open", exit::ACCOUNTS_OPEN)
+        }
+    }
+}
+
+fn database_class(error: &sqlx::Error) -> (&'static str, u8) {
+    if crate::database::is_connection_lost(error) {
+        ("database_unreachable", exit::DATABASE_UNREACHABLE)
+    } else {
+        ("database_refused", exit::DATABASE_REFUSED)
+    }
+}
+
+fn ledger_class(error: &LedgerError) -> (&'static str, u8) {
+    match error {
+        LedgerError::Database(error) => database_class(error),
+        LedgerError::JobChanged { .. } => ("configuration", exit::USAGE),
+        _ => ("ledger", exit::DATABASE_REFUSED),
+    }
+}
+
+fn pipeline_class(error: &PipelineError) -> (&'static str, u8) {
+    match error {
+        PipelineError::Source(error) => source_class(error),
+        PipelineError::Load(LoadError::Database { error, .. }) => database_class(error),
+        PipelineError::Load(LoadError::Ledger(error)) => ledger_class(error),
+        PipelineError::Load(LoadError::Unaccounted { .. }) => {
+            ("accounts_open", exit::ACCOUNTS_OPEN)
+        }
+        PipelineError::Encode(_) | PipelineError::Arrow(_) => ("protocol", exit::UNEXPECTED),
+        PipelineError::Broken(_) => ("unexpected", exit::UNEXPECTED),
+    }
+}
+
+/// The word that people read for what became of a file.
+pub(crate) fn file_state_word(state: FileState) -> &'static str {
+    match state {
+        FileState::Unspecified => "unknown",
+        FileState::New => "new",
+        FileState::Unchanged => "unchanged",
+        FileState::Grown => "grown",
+        FileState::Rewritten => "rewritten",
+    }
+}

@@ -1,0 +1,216 @@
+//! What happened: the tables of schema `ferry` in the destination database, and nothing else.
+//!
+//! A row of a target and the ledger's word on it are in one transaction, so
+//! that after any stop the ledger alone says where to go on. Sessions must be
+//! real ones: a pooler that hands a connection on after each transaction
+//! breaks the advisory locks that tell living workers from dead ones.
+
+pub(crate) mod accounts;
+pub(crate) mod files;
+pub(crate) mod migrate;
+pub(crate) mod quarantine;
+mod register;
+pub(crate) mod runs;
+pub(crate) mod splits;
+pub(crate) mod workers;
+
+use std::fmt;
+
+use ferry::position::{Fingerprint, Position};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row as _};
+
+use crate::database;
+
+/// First half of the advisory locks that ferry takes by name; "fery" in ASCII.
+const LOCK_CLASS: i32 = 0x6665_7279;
+
+/// The ledger cannot be read or does not allow what was asked.
+#[derive(thiserror::Error)]
+pub(crate) enum LedgerError {
+    /// The database refused or is gone.
+    #[error("{}", database::describe(.0))]
+    Database(sqlx::Error),
+    /// The tables are of a later version.
+    #[error(
+        "the ledger in schema ferry was made by a later ferry-client (its migration {version} is unknown here): install that version"
+    )]
+    Newer {
+        /// First migration that is unknown here.
+        version: i64,
+    },
+    /// The tables are not what the migrations made.
+    #[error("the ledger in schema ferry cannot be brought up to date: {0}")]
+    Migrate(String),
+    /// Another worker has claimed the split since.
+    #[error("split {split} was taken over by another worker: this one must leave it")]
+    Fenced {
+        /// The split.
+        split: SplitId,
+    },
+    /// A commit that seemed to fail has taken place, or the reverse.
+    #[error("split {split} stands at {found} in the ledger, not at {expected}: go on from there")]
+    Moved {
+        /// The split.
+        split: SplitId,
+        /// Position in the ledger.
+        found: Position,
+        /// Position that the worker held for true.
+        expected: Position,
+    },
+    /// The run ended while this worker planned.
+    #[error("run {run} has ended meanwhile: start again")]
+    RunEnded {
+        /// The run.
+        run: RunId,
+    },
+    /// The job was changed while one of its runs was not finished.
+    #[error(
+        "run {run} of this job is not finished and has {what} {before}, not {now}: finish it with the old setting first, or give the changed job another name"
+    )]
+    JobChanged {
+        /// The unfinished run.
+        run: RunId,
+        /// Setting that differs.
+        what: &'static str,
+        /// Its value in the unfinished run.
+        before: String,
+        /// Its value now.
+        now: String,
+    },
+    /// A number that the ledger or the source cannot mean.
+    #[error("{what} is {value}, outside of what the ledger can hold")]
+    OutOfRange {
+        /// What the number is.
+        what: &'static str,
+        /// The number.
+        value: i128,
+    },
+    /// The ledger holds something that no ferry-client writes.
+    #[error("the ledger holds an invalid {what}: it was changed by hand or by another program")]
+    Invalid {
+        /// What is invalid.
+        what: &'static str,
+    },
+    /// The operating system gave no random number.
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// Shows what may be shown: a message of PostgreSQL can quote values.
+impl fmt::Debug for LedgerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LedgerError({self})")
+    }
+}
+
+impl From<sqlx::Error> for LedgerError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Identity of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct RunId(pub(crate) i64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Identity of a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SplitId(pub(crate) i64);
+
+impl fmt::Display for SplitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Number of times that a split was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Epoch(pub(crate) i64);
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Makes the workers of a job wait for each other until the transaction ends.
+///
+/// For what only one of them may do at a time: open the run, register splits,
+/// make the target table.
+pub(crate) async fn lock_job(conn: &mut PgConnection, job: &str) -> Result<(), LedgerError> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
+        .bind(LOCK_CLASS)
+        .bind(job)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// A count or an offset as PostgreSQL stores it.
+fn to_bigint(value: u64, what: &'static str) -> Result<i64, LedgerError> {
+    i64::try_from(value).map_err(|_| LedgerError::OutOfRange { what, value: value.into() })
+}
+
+/// A count or an offset as it is stored in a column.
+fn from_bigint(row: &PgRow, column: &'static str) -> Result<u64, LedgerError> {
+    let value: i64 = row.try_get(column)?;
+    u64::try_from(value).map_err(|_| LedgerError::OutOfRange { what: column, value: value.into() })
+}
+
+/// A position that is stored in two columns.
+fn read_position(
+    row: &PgRow,
+    byte_column: &'static str,
+    row_column: &'static str,
+) -> Result<Position, LedgerError> {
+    Ok(Position {
+        byte_offset: from_bigint(row, byte_column)?,
+        row_number: from_bigint(row, row_column)?,
+    })
+}
+
+/// A fingerprint that is stored in the columns of that name.
+fn read_fingerprint(row: &PgRow) -> Result<Fingerprint, LedgerError> {
+    let content_hash: &[u8] = row.try_get("fingerprint_hash")?;
+    let invalid = |_| LedgerError::Invalid { what: "fingerprint_hash" };
+    Ok(Fingerprint {
+        size_bytes: from_bigint(row, "fingerprint_bytes")?,
+        content_hash: content_hash.try_into().map_err(invalid)?,
+        modified_unix_nanos: row.try_get("modified_unix_nanos")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_too_great_for_the_ledger_is_refused() {
+        assert_eq!(to_bigint(7, "offset").ok(), Some(7));
+        let error = to_bigint(u64::MAX, "offset").expect_err("it does not fit");
+        assert_eq!(
+            error.to_string(),
+            "offset is 18446744073709551615, outside of what the ledger can hold"
+        );
+    }
+
+    #[test]
+    fn a_position_that_moved_is_told() {
+        let error = LedgerError::Moved {
+            split: SplitId(3),
+            found: Position { byte_offset: 90, row_number: 8 },
+            expected: Position { byte_offset: 40, row_number: 4 },
+        };
+        assert_eq!(
+            error.to_string(),
+            "split 3 stands at byte 90, row 8 in the ledger, not at byte 40, row 4: go on from there"
+        );
+    }
+}

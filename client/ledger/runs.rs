@@ -1,0 +1,332 @@
+//! Runs of a job: which one goes on, how it ended, what ran before.
+//!
+//! Invariant: a job has at most one running run, and a run is finished only
+//! when all of its splits are done.
+
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+use crate::ledger::{LedgerError, RunId, from_bigint, lock_job};
+
+const FERRY_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a run is about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RunFacts<'a> {
+    /// Name of the job.
+    pub(crate) job: &'a str,
+    /// Source host, without credentials.
+    pub(crate) source_url: &'a str,
+    /// Dataset that is read.
+    pub(crate) dataset: &'a str,
+    /// Table that is loaded.
+    pub(crate) target: &'a str,
+    /// Key of the pseudonyms; `None` if no column is pseudonymised.
+    pub(crate) pii_key_id: Option<&'a str>,
+}
+
+/// The run that a worker joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OpenedRun {
+    /// The run.
+    pub(crate) run_id: RunId,
+    /// Whether it was begun before, by this worker or by another.
+    pub(crate) is_resumed: bool,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunState {
+    /// Workers are at it, or died at it.
+    Running,
+    /// Every split is done.
+    Finished,
+    /// It met an error.
+    Failed,
+    /// Somebody asked it to stop.
+    Stopped,
+}
+
+impl RunState {
+    /// The state as it stands in the ledger.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self, LedgerError> {
+        [Self::Running, Self::Finished, Self::Failed, Self::Stopped]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or(LedgerError::Invalid { what: "state of a run" })
+    }
+}
+
+/// Takes up the job's last run if it is not finished, or begins a new one.
+pub(crate) async fn open(
+    conn: &mut PgConnection,
+    facts: &RunFacts<'_>,
+) -> Result<OpenedRun, LedgerError> {
+    let mut tx = conn.begin().await?;
+    lock_job(&mut tx, facts.job).await?;
+    let opened = match find_resumable(&mut tx, facts).await? {
+        Some(run_id) => {
+            resume(&mut tx, run_id, facts).await?;
+            OpenedRun { run_id, is_resumed: true }
+        }
+        None => OpenedRun { run_id: begin(&mut tx, facts).await?, is_resumed: false },
+    };
+    tx.commit().await?;
+    Ok(opened)
+}
+
+/// The last run of the job, if there is something left of it to do.
+async fn find_resumable(
+    conn: &mut PgConnection,
+    facts: &RunFacts<'_>,
+) -> Result<Option<RunId>, LedgerError> {
+    let last = sqlx::query(
+        "SELECT run_id, state, dataset, target, pii_key_id
+         FROM ferry.run WHERE job = $1 ORDER BY run_id DESC LIMIT 1 FOR UPDATE",
+    )
+    .bind(facts.job)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(last) = last else {
+        return Ok(None);
+    };
+    let run_id = RunId(last.try_get("run_id")?);
+    let state = RunState::parse(last.try_get("state")?)?;
+    if state == RunState::Finished {
+        return Ok(None);
+    }
+    let has_undone = has_undone_splits(conn, run_id).await?;
+    let pii_key_id: Option<String> = last.try_get("pii_key_id")?;
+    let settings = [
+        ("dataset", Some(last.try_get("dataset")?), Some(facts.dataset)),
+        ("target", Some(last.try_get("target")?), Some(facts.target)),
+        ("pseudonym key", pii_key_id, facts.pii_key_id),
+    ];
+    match settings.iter().find(|(_, before, now)| before.as_deref() != *now) {
+        None => Ok((has_undone || state == RunState::Running).then_some(run_id)),
+        Some((what, before, now)) if has_undone => Err(LedgerError::JobChanged {
+            run: run_id,
+            what: *what,
+            before: shown(before.as_deref()),
+            now: shown(*now),
+        }),
+        Some(_) => {
+            // The job was changed after a worker died with nothing left to do.
+            if state == RunState::Running {
+                set_state(conn, run_id, RunState::Stopped, None).await?;
+            }
+            Ok(None)
+        }
+    }
+}
+
+fn shown(setting: Option<&str>) -> String {
+    setting.unwrap_or("none").to_owned()
+}
+
+async fn resume(
+    conn: &mut PgConnection,
+    run_id: RunId,
+    facts: &RunFacts<'_>,
+) -> Result<(), LedgerError> {
+    sqlx::query(
+        "UPDATE ferry.run
+         SET state = 'running', finished_at = NULL, error_code = NULL, error_message = NULL,
+             source_url = $2
+         WHERE run_id = $1",
+    )
+    .bind(run_id.0)
+    .bind(facts.source_url)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn begin(conn: &mut PgConnection, facts: &RunFacts<'_>) -> Result<RunId, LedgerError> {
+    let run_id = sqlx::query_scalar(
+        "INSERT INTO ferry.run (job, source_url, dataset, target, pii_key_id, ferry_version)
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING run_id",
+    )
+    .bind(facts.job)
+    .bind(facts.source_url)
+    .bind(facts.dataset)
+    .bind(facts.target)
+    .bind(facts.pii_key_id)
+    .bind(FERRY_VERSION)
+    .fetch_one(conn)
+    .await?;
+    Ok(RunId(run_id))
+}
+
+/// Records how the run ended for this worker; returns how it stands now.
+///
+/// A finished run stays finished, and a run with splits left does not become so.
+pub(crate) async fn close(
+    conn: &mut PgConnection,
+    run_id: RunId,
+    state: RunState,
+    error: Option<(&str, &str)>,
+) -> Result<RunState, LedgerError> {
+    let mut tx = conn.begin().await?;
+    let word: String =
+        sqlx::query_scalar("SELECT state FROM ferry.run WHERE run_id = $1 FOR UPDATE")
+            .bind(run_id.0)
+            .fetch_one(&mut *tx)
+            .await?;
+    let before = RunState::parse(&word)?;
+    // Asked under the lock of the run, which whoever registers splits takes as well.
+    let is_early = state == RunState::Finished && has_undone_splits(&mut tx, run_id).await?;
+    let after = if before == RunState::Finished || is_early { before } else { state };
+    if after != before {
+        set_state(&mut tx, run_id, after, error).await?;
+    }
+    tx.commit().await?;
+    Ok(after)
+}
+
+async fn has_undone_splits(conn: &mut PgConnection, run_id: RunId) -> Result<bool, LedgerError> {
+    let has_undone = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM ferry.split WHERE run_id = $1 AND NOT done)",
+    )
+    .bind(run_id.0)
+    .fetch_one(conn)
+    .await?;
+    Ok(has_undone)
+}
+
+async fn set_state(
+    conn: &mut PgConnection,
+    run_id: RunId,
+    state: RunState,
+    error: Option<(&str, &str)>,
+) -> Result<(), LedgerError> {
+    sqlx::query(
+        "UPDATE ferry.run
+         SET state = $2, error_code = $3, error_message = $4,
+             finished_at = CASE WHEN $2 <> 'running' THEN clock_timestamp() END
+         WHERE run_id = $1",
+    )
+    .bind(run_id.0)
+    .bind(state.as_str())
+    .bind(error.map(|(code, _)| code))
+    .bind(error.map(|(_, message)| message))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a run makes pseudonyms with a key.
+pub(crate) async fn remember_key(
+    conn: &mut PgConnection,
+    key_id: &str,
+    run_id: RunId,
+) -> Result<(), LedgerError> {
+    sqlx::query(
+        "INSERT INTO ferry.pii_key (key_id, first_run) VALUES ($1, $2)
+         ON CONFLICT (key_id) DO UPDATE SET last_used_at = now()",
+    )
+    .bind(key_id)
+    .bind(run_id.0)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// One run in a list of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunSummary {
+    /// The run.
+    pub(crate) run_id: RunId,
+    /// Name of the job.
+    pub(crate) job: String,
+    /// How it stands.
+    pub(crate) state: RunState,
+    /// When it began, such as `2026-01-31 23:59:59 UTC`.
+    pub(crate) started_at: String,
+    /// When it ended; `None` while it runs.
+    pub(crate) finished_at: Option<String>,
+    /// Seconds from its beginning to its end, or to now.
+    pub(crate) seconds: u64,
+    /// Records in its splits.
+    pub(crate) rows_in_source: u64,
+    /// Records that were dealt with.
+    pub(crate) read: u64,
+    /// Rows in the target.
+    pub(crate) loaded: u64,
+    /// Rows in quarantine.
+    pub(crate) quarantined: u64,
+    /// Rows that the job left out.
+    pub(crate) filtered: u64,
+    /// Why it failed, as a stable word.
+    pub(crate) error_code: Option<String>,
+    /// Why it failed.
+    pub(crate) error_message: Option<String>,
+}
+
+const RECENT: &str = "
+SELECT r.run_id, r.job, r.state, r.error_code, r.error_message,
+       to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS started_at,
+       to_char(r.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS finished_at,
+       greatest(extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at), 0)::bigint
+           AS seconds,
+       s.rows_in_source, s.read, s.loaded, s.quarantined, s.filtered
+FROM ferry.run AS r
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(end_row - start_row), 0)::bigint AS rows_in_source,
+           coalesce(sum(next_row - start_row), 0)::bigint AS read,
+           coalesce(sum(loaded_rows), 0)::bigint AS loaded,
+           coalesce(sum(quarantined_rows), 0)::bigint AS quarantined,
+           coalesce(sum(filtered_rows), 0)::bigint AS filtered
+    FROM ferry.split WHERE run_id = r.run_id
+) AS s
+WHERE $1::text IS NULL OR r.job = $1
+ORDER BY r.run_id DESC LIMIT $2";
+
+/// The last runs, of one job or of all, the newest first.
+pub(crate) async fn recent(
+    conn: &mut PgConnection,
+    job: Option<&str>,
+    limit: i64,
+) -> Result<Vec<RunSummary>, LedgerError> {
+    let rows = sqlx::query(RECENT).bind(job).bind(limit).fetch_all(conn).await?;
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        runs.push(RunSummary {
+            run_id: RunId(row.try_get("run_id")?),
+            job: row.try_get("job")?,
+            state: RunState::parse(row.try_get("state")?)?,
+            started_at: row.try_get("started_at")?,
+            finished_at: row.try_get("finished_at")?,
+            seconds: from_bigint(row, "seconds")?,
+            rows_in_source: from_bigint(row, "rows_in_source")?,
+            read: from_bigint(row, "read")?,
+            loaded: from_bigint(row, "loaded")?,
+            quarantined: from_bigint(row, "quarantined")?,
+            filtered: from_bigint(row, "filtered")?,
+            error_code: row.try_get("error_code")?,
+            error_message: row.try_get("error_message")?,
+        });
+    }
+    Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_read_back() {
+        for state in [RunState::Running, RunState::Finished, RunState::Failed, RunState::Stopped] {
+            assert_eq!(RunState::parse(state.as_str()).ok(), Some(state));
+        }
+        assert!(RunState::parse("paused").is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! Turns names into SQL identifiers, and texts into names of tables.
+//!
+//! Names are always quoted, so that a name means itself: no folding of case, no keywords.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// PostgreSQL cuts longer names off.
+const NAME_BYTES_MAX: usize = 63;
+
+/// The name as an SQL identifier.
+pub(crate) fn quote_ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Name of a table, as PostgreSQL would read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableName {
+    /// Schema; `None` to follow the search path.
+    pub(crate) schema: Option<String>,
+    /// The table's own name.
+    pub(crate) name: String,
+}
+
+impl TableName {
+    /// The name as SQL, quoted.
+    pub(crate) fn to_sql(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("{}.{}", quote_ident(schema), quote_ident(&self.name)),
+            None => quote_ident(&self.name),
+        }
+    }
+}
+
+/// The name as a person writes it, quoted only where it must be.
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{}.", shown(schema))?;
+        }
+        f.write_str(&shown(&self.name))
+    }
+}
+
+fn shown(part: &str) -> String {
+    if is_plain(part) && !part.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        part.to_owned()
+    } else {
+        quote_ident(part)
+    }
+}
+
+/// A text that does not name a table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} is not a table name: write table or schema.table, and put a part with capitals, spaces or dots in double quotes"
+)]
+pub(crate) struct InvalidTableName(pub(crate) String);
+
+impl FromStr for TableName {
+    type Err = InvalidTableName;
+
+    /// Reads `table` or `schema.table`; parts outside quotes are folded to lower case.
+    fn from_str(text: &str) -> Result<Self, InvalidTableName> {
+        let invalid = || InvalidTableName(text.to_owned());
+        let (first, rest) = take_part(text.trim()).ok_or_else(invalid)?;
+        if rest.is_empty() {
+            return Ok(Self { schema: None, name: first });
+        }
+        let rest = rest.strip_prefix('.').ok_or_else(invalid)?;
+        match take_part(rest).ok_or_else(invalid)? {
+            (name, "") => Ok(Self { schema: Some(first), name }),
+            _ => Err(invalid()),
+        }
+    }
+}
+
+/// Splits one part, quoted or plain, from the front of a name.
+fn take_part(text: &str) -> Option<(String, &str)> {
+    let (part, rest) = match text.strip_prefix('"') {
+        Some(quoted) => take_quoted(quoted)?,
+        None => {
+            let (part, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+            if !is_plain(part) {
+                return None;
+            }
+            (part.to_ascii_lowercase(), rest)
+        }
+    };
+    let is_name = !part.is_empty() && part.len() <= NAME_BYTES_MAX && !part.contains('\0');
+    is_name.then_some((part, rest))
+}
+
+/// Reads up to the closing quote; a doubled quote stands for one.
+fn take_quoted(text: &str) -> Option<(String, &str)> {
+    let mut part = String::new();
+    let mut rest = text;
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        part.push_str(before);
+        let Some(after_second) = after.strip_prefix('"') else {
+            return Some((part, after));
+        };
+        part.push('"');
+        rest = after_second;
+    }
+}
+
+fn is_plain(part: &str) -> bool {
+    let is_letter = |c: char| c == '_' || c.is_alphabetic();
+    part.chars()
+        .enumerate()
+        .all(|(index, c)| is_letter(c) || (index > 0 && (c == '$' || c.is_ascii_digit())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<(Option<String>, String)> {
+        text.parse::<TableName>().ok().map(|table| (table.schema, table.name))
+    }
+
+    fn pair(schema: &str, name: &str) -> Option<(Option<String>, String)> {
+        Some((Some(schema.to_owned()), name.to_owned()))
+    }
+
+    #[test]
+    fn names_are_read_as_postgresql_reads_them() {
+        assert_eq!(parse("users"), Some((None, "users".to_owned())));
+        assert_eq!(parse(" Public.Users "), pair("public", "users"));
+        assert_eq!(parse("\"Public\".\"my.table\""), pair("Public", "my.table"));
+        assert_eq!(parse("a.\"b\"\"c\""), pair("a", "b\"c"));
+        assert_eq!(parse("t$1.größe_2"), pair("t$1", "größe_2"));
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        let long = "x".repeat(64);
+        for text in
+            ["", ".", "a.", ".a", "a.b.c", "my-table", "1a", "a b", "\"\"", "\"a", "\"a\"b", &long]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_prints_so_that_it_reads_back() {
+        for text in ["users", "public.users", "\"Public\".\"a b\"", "a.\"b\"\"c\""] {
+            let table: TableName = text.parse().expect("a table name");
+            assert_eq!(table.to_string(), text);
+            assert_eq!(table.to_sql().parse(), Ok(table));
+        }
+    }
+
+    #[test]
+    fn a_name_is_quoted_whatever_it_holds() {
+        assert_eq!(quote_ident("email"), "\"email\"");
+        assert_eq!(quote_ident("Order Date"), "\"Order Date\"");
+        assert_eq!(quote_ident("select"), "\"select\"");
+        assert_eq!(quote_ident("a\"; DROP TABLE b; --"), "\"a\"\"; DROP TABLE b; --\"");
+    }
+}

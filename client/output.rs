@@ -1,0 +1,26 @@
+//! What the program says to people and to machines; nothing else prints.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::{IsTerminal as _, Write as _};
+
+/// A line of the program's answer.
+pub(crate) fn line(text: impl AsRef<str>) {
+    // A reader that went away, such as `head`, is not an error of ours.
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
+}
+
+/// A line that begins a part of the answer.
+pub(crate) fn heading(text: impl AsRef<str>) {
+    let text = text.as_ref();
+    if std::io::stdout().is_terminal() {
+        line(format!("\n\x1b[1m{text}\x1b[0m"));
+    } else {
+        line(format!("\n== {text}"));
+    }
+}
+
+/// Why the program failed.
+pub(crate) fn error(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr().lock(), "error: {}", text.as_ref());
+}

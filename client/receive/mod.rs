@@ -1,0 +1,230 @@
+//! Turns the stream of a source host into raw batches, and checks that none is missing.
+//!
+//! Invariant: each batch begins where the one before it ended, its rows and its
+//! rejects are all the records of its range, and the last one ends the split.
+
+mod connect;
+mod error;
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use ferry::batch::Batch as Rows;
+use ferry::position::{Fingerprint, Position, Split};
+use ferry::reject::Reject;
+use ferry::schema::{Column, arrow_schema};
+use ferry::wire::codec::Decoder;
+use ferry::wire::generated as proto;
+use proto::read_batches_response::Step;
+use tonic::Streaming;
+
+use crate::ledger::files::KnownFile;
+use crate::stage::{Batch, StagedReject};
+
+pub(crate) use connect::{Source, connect};
+pub(crate) use error::SourceError;
+
+/// Marks a batch as the source sent it.
+pub(crate) struct Raw(());
+
+/// Name of the stage in quarantine.
+const STAGE: &str = "read";
+
+/// What a transfer would read, as the source sees it.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Files ordered by name.
+    pub(crate) files: Vec<PlannedFile>,
+    /// Ranges that are not yet planned.
+    pub(crate) splits: Vec<Split>,
+}
+
+/// A file as it stands now.
+#[derive(Debug)]
+pub(crate) struct PlannedFile {
+    /// Name below the dataset's root.
+    pub(crate) name: String,
+    /// Content as it stands now.
+    pub(crate) fingerprint: Fingerprint,
+    /// What has become of it since it was planned.
+    pub(crate) state: proto::FileState,
+}
+
+impl Source {
+    /// Columns of a dataset with the types that its owner declared.
+    pub(crate) async fn dataset_columns(&mut self, name: &str) -> Result<Vec<Column>, SourceError> {
+        let request = proto::GetDatasetRequest { name: name.to_owned(), ..Default::default() };
+        let response = self.service.get_dataset(request).await?.into_inner();
+        let dataset = response.dataset.unwrap_or_default();
+        dataset.columns.into_iter().map(|column| Ok(Column::try_from(column)?)).collect()
+    }
+
+    /// Asks what a transfer of these columns would read.
+    pub(crate) async fn plan(
+        &mut self,
+        dataset: &str,
+        columns: &[Column],
+        target_split_bytes: u64,
+        known_files: &[KnownFile],
+    ) -> Result<Plan, SourceError> {
+        let known_file = |file: &KnownFile| proto::KnownFile {
+            name: file.name.clone(),
+            fingerprint: Some((&file.fingerprint).into()),
+            planned_to: Some(file.planned_to.into()),
+        };
+        let request = proto::PlanTransferRequest {
+            dataset: dataset.to_owned(),
+            columns: columns.iter().map(proto::Column::from).collect(),
+            target_split_bytes,
+            known_files: known_files.iter().map(known_file).collect(),
+        };
+        let response = self.service.plan_transfer(request).await?.into_inner();
+        refuse_other_columns(columns, response.columns)?;
+        let mut files = Vec::with_capacity(response.files.len());
+        for file in response.files {
+            let state = file.state();
+            let fingerprint = file.fingerprint.ok_or_else(|| missing("file.fingerprint"))?;
+            files.push(PlannedFile {
+                name: file.name,
+                fingerprint: fingerprint.try_into()?,
+                state,
+            });
+        }
+        let splits = response.splits.into_iter().map(Split::try_from);
+        Ok(Plan {
+            files,
+            splits: splits.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Reads a split from a position on.
+    pub(crate) async fn read(
+        &mut self,
+        split: &Split,
+        position: Position,
+        columns: &[Column],
+    ) -> Result<Receiver, SourceError> {
+        let request = proto::ReadBatchesRequest {
+            split: Some(split.into()),
+            position: Some(position.into()),
+            columns: columns.iter().map(proto::Column::from).collect(),
+            encoding: proto::Encoding::ArrowIpc.into(),
+            max_batch_bytes: 0,
+        };
+        let stream = self.service.read_batches(request).await?.into_inner();
+        let schema = arrow_schema(columns);
+        Ok(Receiver {
+            stream,
+            decoder: Decoder::new(Arc::clone(&schema)),
+            empty: RecordBatch::new_empty(schema),
+            rejects: Vec::new(),
+            position,
+            split_end: split.end,
+            row_count: 0,
+            reject_count: 0,
+        })
+    }
+}
+
+/// The source must send what was asked for.
+fn refuse_other_columns(
+    wanted: &[Column],
+    planned: Vec<proto::Column>,
+) -> Result<(), SourceError> {
+    let planned = planned.into_iter().map(Column::try_from).collect::<Result<Vec<_>, _>>()?;
+    if planned == wanted {
+        return Ok(());
+    }
+    Err(SourceError::Protocol("it plans other columns than it was asked for".to_owned()))
+}
+
+fn missing(field: &str) -> SourceError {
+    SourceError::Protocol(format!("field `{field}` is missing"))
+}
+
+/// Receives the batches of one split.
+pub(crate) struct Receiver {
+    stream: Streaming<proto::ReadBatchesResponse>,
+    decoder: Decoder,
+    /// Stands for the rows of a range that holds rejects only.
+    empty: RecordBatch,
+    /// Rejects of the batch to come.
+    rejects: Vec<Reject>,
+    /// End of the last batch.
+    position: Position,
+    split_end: Position,
+    row_count: u64,
+    reject_count: u64,
+}
+
+impl Receiver {
+    /// The next batch; `None` once the split is read to its end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Batch<Raw>>, SourceError> {
+        loop {
+            let Some(message) = self.stream.message().await? else {
+                return Err(SourceError::Interrupted);
+            };
+            match message.step.ok_or_else(|| missing("step"))? {
+                Step::Rejects(rejects) => self.take_rejects(rejects)?,
+                Step::Batch(batch) => {
+                    let rows = self.decoder.decode(batch)?;
+                    return self.accept(rows).map(Some);
+                }
+                Step::Progress(progress) => {
+                    let end = progress.end.ok_or_else(|| missing("progress.end"))?.into();
+                    let rows = Rows {
+                        records: self.empty.clone(),
+                        places: Vec::new(),
+                        start: self.position,
+                        end,
+                    };
+                    return self.accept(rows).map(Some);
+                }
+                Step::End(end) => {
+                    self.check_end(&end)?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn take_rejects(&mut self, rejects: proto::Rejects) -> Result<(), SourceError> {
+        for reject in rejects.rejects {
+            self.rejects.push(reject.try_into()?);
+        }
+        Ok(())
+    }
+
+    /// Takes a batch if every record of its range is accounted for.
+    fn accept(&mut self, rows: Rows) -> Result<Batch<Raw>, SourceError> {
+        if rows.start != self.position || rows.end < rows.start {
+            return Err(SourceError::Gap { expected: self.position, found: rows.start });
+        }
+        let rejects = std::mem::take(&mut self.rejects);
+        let records = rows.end.row_number - rows.start.row_number;
+        let row_count = rows.places.len() as u64;
+        let reject_count = rejects.len() as u64;
+        if row_count + reject_count != records {
+            return Err(SourceError::Unaccounted { start: rows.start, end: rows.end });
+        }
+        self.position = rows.end;
+        self.row_count += row_count;
+        self.reject_count += reject_count;
+        let staged = |reject| StagedReject { stage: STAGE, reject };
+        Ok(Batch::new(rows, rejects.into_iter().map(staged).collect(), Raw(())))
+    }
+
+    /// The source's own counts must be ours.
+    fn check_end(&self, end: &proto::End) -> Result<(), SourceError> {
+        let position: Position = end.end.ok_or_else(|| missing("end.end"))?.into();
+        let is_whole = position == self.split_end
+            && self.position == self.split_end
+            && self.rejects.is_empty()
+            && end.row_count == self.row_count
+            && end.reject_count == self.reject_count;
+        if is_whole {
+            return Ok(());
+        }
+        Err(SourceError::Unaccounted { start: self.position, end: self.split_end })
+    }
+}

@@ -1,0 +1,153 @@
+//! What a run did: while it runs, and when it is over.
+
+mod progress;
+mod summary;
+
+use serde::Serialize;
+
+use crate::error::{ClientError, file_state_word};
+use crate::receive::Plan;
+
+pub(crate) use progress::{Display, Progress};
+pub(crate) use summary::{print, print_json};
+
+/// What a run did. Its JSON form is what `--json` prints.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RunReport {
+    /// Name of the job.
+    pub(crate) job: String,
+    /// Number of the run in the ledger; none if it failed before it began.
+    pub(crate) run_id: Option<i64>,
+    /// How it ended.
+    pub(crate) state: ReportState,
+    /// Rows of the whole run, also of earlier attempts that this one continued.
+    pub(crate) rows: Rows,
+    /// The same, by file.
+    pub(crate) files: Vec<FileReport>,
+    /// Bytes of the source that this process read.
+    pub(crate) bytes: u64,
+    /// Wall-clock time of this process.
+    pub(crate) seconds: f64,
+    /// Rows in quarantine by reason.
+    pub(crate) rejects: Vec<RejectReport>,
+    /// Why it failed.
+    pub(crate) error: Option<ErrorReport>,
+}
+
+impl RunReport {
+    /// A report of a run that has not begun.
+    pub(crate) fn new(job: &str) -> Self {
+        Self {
+            job: job.to_owned(),
+            run_id: None,
+            state: ReportState::Failed,
+            rows: Rows::default(),
+            files: Vec::new(),
+            bytes: 0,
+            seconds: 0.0,
+            rejects: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// Takes note of what became of each file since the last run.
+    pub(crate) fn take_plan(&mut self, plan: &Plan) {
+        self.files = plan
+            .files
+            .iter()
+            .map(|file| FileReport {
+                name: file.name.clone(),
+                state: file_state_word(file.state),
+                rows: Rows::default(),
+            })
+            .collect();
+    }
+
+    /// Says how the run ended.
+    pub(crate) fn conclude(&mut self, error: Option<&ClientError>) {
+        self.state = match error {
+            None if self.rows == Rows::default() => ReportState::NothingNew,
+            None => ReportState::Finished,
+            Some(ClientError::Interrupted) => ReportState::Stopped,
+            Some(_) => ReportState::Failed,
+        };
+        self.error =
+            error.map(|error| ErrorReport { code: error.code(), message: error.to_string() });
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReportState {
+    /// Everything is loaded.
+    Finished,
+    /// The ledger knew everything already.
+    NothingNew,
+    /// A signal stopped it.
+    Stopped,
+    /// An error stopped it.
+    Failed,
+}
+
+/// Rows by where they went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Rows {
+    /// Records of the source.
+    pub(crate) read: u64,
+    /// Rows in the target.
+    pub(crate) loaded: u64,
+    /// Rows in quarantine.
+    pub(crate) quarantined: u64,
+    /// Rows that a filter took out.
+    pub(crate) filtered: u64,
+}
+
+impl Rows {
+    /// Whether every record read is somewhere.
+    pub(crate) fn is_closed(self) -> bool {
+        self.read == self.loaded + self.quarantined + self.filtered
+    }
+
+    /// Sum of two accounts.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            read: self.read + other.read,
+            loaded: self.loaded + other.loaded,
+            quarantined: self.quarantined + other.quarantined,
+            filtered: self.filtered + other.filtered,
+        }
+    }
+}
+
+/// One file of a run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FileReport {
+    /// Name below the dataset's root.
+    pub(crate) name: String,
+    /// What became of it since the last run.
+    pub(crate) state: &'static str,
+    /// Its rows in this run.
+    #[serde(flatten)]
+    pub(crate) rows: Rows,
+}
+
+/// Rows that were refused for one reason.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RejectReport {
+    /// Stable code.
+    pub(crate) code: String,
+    /// Column, none if the whole record is meant.
+    pub(crate) column: Option<String>,
+    /// Number of rows.
+    pub(crate) count: u64,
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ErrorReport {
+    /// Stable word.
+    pub(crate) code: &'static str,
+    /// Text for people.
+    pub(crate) message: String,
+}

@@ -1,0 +1,127 @@
+//! The table at the end of a run, whose accounts close.
+
+use comfy_table::{CellAlignment, Table, presets};
+use ferry::host::settings::ByteSize;
+
+use super::{ReportState, Rows, RunReport};
+use crate::output;
+
+/// Prints a report for people.
+pub(crate) fn print(report: &RunReport) {
+    if report.state == ReportState::NothingNew {
+        output::line(format!("{}: nothing new to load", report.job));
+        return;
+    }
+    output::line(accounts_table(report).to_string());
+    if !report.rejects.is_empty() {
+        output::line(rejects_table(report).to_string());
+        output::line("the rows in quarantine are in ferry.quarantine, with their positions");
+    }
+    output::line(closing_line(report));
+}
+
+/// Prints a report for machines.
+pub(crate) fn print_json(report: &RunReport) {
+    match serde_json::to_string(report) {
+        Ok(json) => output::line(json),
+        Err(error) => tracing::error!(%error, "the report cannot be written as JSON"),
+    }
+}
+
+fn accounts_table(report: &RunReport) -> Table {
+    let mut table = table(["file", "", "read", "loaded", "quarantined", "filtered"]);
+    for file in &report.files {
+        table.add_row(accounts_row(&file.name, file.state, file.rows));
+    }
+    if report.files.len() != 1 {
+        table.add_row(accounts_row("all files", "", report.rows));
+    }
+    for column in 2..6 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn accounts_row(name: &str, state: &str, rows: Rows) -> [String; 6] {
+    let Rows { read, loaded, quarantined, filtered } = rows;
+    [
+        name.to_owned(),
+        state.to_owned(),
+        grouped(read),
+        grouped(loaded),
+        grouped(quarantined),
+        grouped(filtered),
+    ]
+}
+
+fn rejects_table(report: &RunReport) -> Table {
+    let mut table = table(["reason", "column", "rows"]);
+    for reject in &report.rejects {
+        let column = reject.column.clone().unwrap_or_else(|| "(whole record)".to_owned());
+        table.add_row([reject.code.clone(), column, grouped(reject.count)]);
+    }
+    if let Some(column) = table.column_mut(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn table<const WIDTH: usize>(header: [&str; WIDTH]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(header);
+    table
+}
+
+fn closing_line(report: &RunReport) -> String {
+    let state = match report.state {
+        ReportState::Finished | ReportState::NothingNew => "finished",
+        ReportState::Stopped => "stopped",
+        ReportState::Failed => "failed",
+    };
+    let Rows { read, loaded, quarantined, filtered } = report.rows;
+    let sign = if report.rows.is_closed() { "=" } else { "≠" };
+    format!(
+        "{}: run {} {state} in {:.1} s ({}/s): read {} {sign} loaded {} + quarantined {} + filtered {}",
+        report.job,
+        report.run_id.map_or_else(|| "?".to_owned(), |id| id.to_string()),
+        report.seconds,
+        per_second(report.bytes, report.seconds),
+        grouped(read),
+        grouped(loaded),
+        grouped(quarantined),
+        grouped(filtered),
+    )
+}
+
+fn per_second(bytes: u64, seconds: f64) -> ByteSize {
+    let millis = std::time::Duration::from_secs_f64(seconds.max(0.001)).as_millis();
+    let rate = u128::from(bytes) * 1000 / millis.max(1);
+    ByteSize(u64::try_from(rate).unwrap_or(u64::MAX))
+}
+
+/// A number with a space between its thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1 234 567");
+    }
+}

@@ -1,0 +1,210 @@
+//! A declared table: its name, its files, and the types of its columns.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::str::FromStr;
+
+use ferry::host::settings::nearest;
+use ferry::schema::{Column, ColumnType};
+use ferry::wire::COLUMNS_MAX;
+use ferry::wire::generated as proto;
+
+use crate::catalog::files::{FileSet, SourceFile};
+use crate::delimited::{Dialect, Header};
+use crate::error::{RequestError, hint};
+
+const NAME_BYTES_MAX: usize = 128;
+
+/// Name under which a dataset is declared and asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DatasetName(String);
+
+impl FromStr for DatasetName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let is_allowed = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte)
+        };
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_allowed) {
+            return Err(format!(
+                "\"{name}\" cannot name a dataset: use 1 to {NAME_BYTES_MAX} of a-z, 0-9, \"_\", \".\" and \"-\""
+            ));
+        }
+        Ok(Self(name.to_owned()))
+    }
+}
+
+impl fmt::Display for DatasetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lets a map be searched by the text of a request.
+impl Borrow<str> for DatasetName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A named table that lies in one or more files.
+#[derive(Debug)]
+pub(crate) struct Dataset {
+    pub(crate) name: DatasetName,
+    pub(crate) description: String,
+    pub(crate) files: FileSet,
+    pub(crate) dialect: Dialect,
+    /// Types by the name of the column; what is not here is text.
+    pub(crate) declared: BTreeMap<String, ColumnType>,
+}
+
+impl Dataset {
+    /// The columns of a header, with their declared types.
+    pub(crate) fn declare(&self, names: &[String]) -> Vec<Column> {
+        names.iter().map(|name| self.column(name.clone())).collect()
+    }
+
+    fn column(&self, name: String) -> Column {
+        let column_type = self.declared.get(&name).copied().unwrap_or(ColumnType::Text);
+        Column { name, column_type }
+    }
+
+    /// The dataset's columns: those of the first file that is not empty.
+    pub(crate) fn columns(&self, files: &[SourceFile]) -> Result<Vec<Column>, RequestError> {
+        for file in files {
+            if let Some(header) = file.open()?.read_header(self.dialect)? {
+                return Ok(self.declare(&header.names));
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Reads the columns that a request wants; a type it leaves out is the declared one.
+    pub(crate) fn wanted(&self, columns: Vec<proto::Column>) -> Result<Vec<Column>, RequestError> {
+        if columns.len() > COLUMNS_MAX {
+            return Err(RequestError::InvalidRequest(format!(
+                "field `columns` names more than {COLUMNS_MAX} columns"
+            )));
+        }
+        let mut seen = HashSet::with_capacity(columns.len());
+        let mut wanted = Vec::with_capacity(columns.len());
+        for column in columns {
+            if !seen.insert(column.name.clone()) {
+                return Err(RequestError::InvalidRequest(format!(
+                    "field `columns` names \"{}\" twice",
+                    column.name
+                )));
+            }
+            wanted.push(match column.r#type.as_str() {
+                "" => self.column(column.name),
+                _ => Column::try_from(column)?,
+            });
+        }
+        Ok(wanted)
+    }
+
+    /// Refuses wanted columns that the dataset does not have.
+    pub(crate) fn check_wanted(
+        &self,
+        wanted: &[Column],
+        available: &[Column],
+    ) -> Result<(), RequestError> {
+        let names: Vec<&str> = available.iter().map(|column| column.name.as_str()).collect();
+        match missing(wanted, &names) {
+            None => Ok(()),
+            Some((column, hint)) => {
+                let dataset = self.name.to_string();
+                Err(RequestError::ColumnNotInDataset { dataset, column, hint })
+            }
+        }
+    }
+}
+
+/// Refuses wanted columns that the header of a file does not have.
+pub(crate) fn check_header(
+    file: &str,
+    header: &Header,
+    wanted: &[Column],
+) -> Result<(), RequestError> {
+    let names: Vec<&str> = header.names.iter().map(String::as_str).collect();
+    match missing(wanted, &names) {
+        None => Ok(()),
+        Some((column, hint)) => {
+            Err(RequestError::ColumnNotInFile { file: file.to_owned(), column, hint })
+        }
+    }
+}
+
+/// The first wanted column that is not among the names, and what may have been meant.
+fn missing(wanted: &[Column], names: &[&str]) -> Option<(String, String)> {
+    let known: HashSet<&str> = names.iter().copied().collect();
+    let column = wanted.iter().find(|column| !known.contains(column.name.as_str()))?;
+    let nearest = nearest(&column.name, names.iter().copied());
+    Some((column.name.clone(), hint(nearest)))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// The dataset `customers` of all `*.csv` in a folder.
+    pub(crate) fn dataset(root: &Path, declared: &[(&str, &str)]) -> Dataset {
+        let root = root.canonicalize().expect("folder is there");
+        let declare = |(name, column_type): &(&str, &str)| {
+            ((*name).to_owned(), column_type.parse().expect("type is known"))
+        };
+        Dataset {
+            name: "customers".parse().expect("name is allowed"),
+            description: String::new(),
+            files: FileSet::new(&root, &["*.csv".to_owned()]).expect("pattern is allowed"),
+            dialect: Dialect::default(),
+            declared: declared.iter().map(declare).collect(),
+        }
+    }
+
+    fn asked(name: &str, column_type: &str) -> proto::Column {
+        proto::Column { name: name.to_owned(), r#type: column_type.to_owned() }
+    }
+
+    #[test]
+    fn names_are_checked() {
+        for name in ["customers", "a-1_b.c"] {
+            assert!(name.parse::<DatasetName>().is_ok(), "{name}");
+        }
+        for name in ["", "Customers", "a/b", "ä", &"a".repeat(129)] {
+            assert!(name.parse::<DatasetName>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_type_that_is_left_out_is_the_declared_one() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let dataset = dataset(folder.path(), &[("uid", "bigint")]);
+        let wanted = dataset.wanted(vec![asked("uid", ""), asked("x", ""), asked("y", "date")]);
+        let types: Vec<_> =
+            wanted.expect("all is known").iter().map(|column| column.column_type).collect();
+        assert_eq!(types, [ColumnType::Bigint, ColumnType::Text, ColumnType::Date]);
+    }
+
+    #[test]
+    fn columns_are_refused_with_a_reason() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let dataset = dataset(folder.path(), &[]);
+        let refusal = |columns| dataset.wanted(columns).expect_err("it is refused").to_string();
+        assert!(refusal(vec![asked("a", ""), asked("a", "")]).contains("\"a\" twice"));
+        assert!(refusal(vec![asked("a", "int3")]).contains("unknown type \"int3\""));
+        let many = (0..=COLUMNS_MAX).map(|index| asked(&index.to_string(), "")).collect();
+        assert!(refusal(many).contains("more than 1600"));
+
+        let wanted = dataset.wanted(vec![asked("emial", "")]).expect("types are known");
+        let available = dataset.declare(&["uid".to_owned(), "email".to_owned()]);
+        let error = dataset.check_wanted(&wanted, &available).expect_err("it is not there");
+        assert_eq!(
+            error.to_string(),
+            "dataset \"customers\" has no column \"emial\": did you mean \"email\"?"
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! Turns the bytes of a delimited file into records, and records into batches of typed columns.
+//!
+//! Invariants: every record of a range is in a batch or in the rejects, never
+//! in both, never in neither; memory is bounded by
+//! [`RECORD_BYTES_MAX`](ferry::wire::RECORD_BYTES_MAX), however long the file.
+
+mod columns;
+mod dialect;
+mod fields;
+mod header;
+mod numbers;
+mod numeric;
+mod reader;
+mod records;
+mod rows;
+mod split;
+#[cfg(test)]
+mod tests;
+mod times;
+
+use arrow_schema::ArrowError;
+use ferry::position::Position;
+use ferry::wire::RECORD_BYTES_MAX;
+
+pub(crate) use dialect::Dialect;
+pub(crate) use header::{Header, read_header};
+pub(crate) use reader::{BatchReader, Chunk};
+pub(crate) use split::Cutter;
+
+/// A file, or a range of one, that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DelimitedError {
+    /// The bytes cannot be had.
+    #[error("cannot read the file: {0}")]
+    Io(#[from] std::io::Error),
+    /// A record is longer than what fits in one message.
+    #[error(
+        "the record at {position} is longer than {RECORD_BYTES_MAX} bytes: look there for a quote that is never closed"
+    )]
+    RecordTooLong {
+        /// Place before the record.
+        position: Position,
+    },
+    /// The first record does not name the columns.
+    #[error("the file has no usable header: {0}")]
+    BadHeader(String),
+    /// A wanted column is not in the header.
+    #[error("the file has no column \"{column}\"{}", suggestion(.nearest.as_deref()))]
+    MissingColumn {
+        /// The wanted column.
+        column: String,
+        /// The column of the header most like it.
+        nearest: Option<String>,
+    },
+    /// The range holds other records than when it was cut.
+    #[error(
+        "the records of the range end at {found} instead of {expected}: the file has changed, plan the transfer again"
+    )]
+    RowCountDiffers {
+        /// End of the range.
+        expected: Position,
+        /// Place after the last record that was found.
+        found: Position,
+    },
+    /// Columns do not form a batch.
+    #[error("cannot form a batch: {0}")]
+    Arrow(#[from] ArrowError),
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!(": did you mean \"{name}\"?")).unwrap_or_default()
+}

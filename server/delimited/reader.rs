@@ -1,0 +1,119 @@
+//! Turns a range of a file into chunks: a batch of typed rows, and the rejects between them.
+//!
+//! Invariants: chunks touch each other and together cover the range; the same
+//! range and start give the same rows, wherever an earlier read stopped.
+
+use std::io::Read;
+
+use ferry::batch::Batch;
+use ferry::position::Position;
+use ferry::reject::Reject;
+use ferry::schema::Column;
+use ferry::wire::BATCH_ROWS_MAX;
+
+use super::records::RecordReader;
+use super::rows::Rows;
+use super::{DelimitedError, Dialect, Header};
+
+/// Most rejects of one chunk.
+const REJECT_ROWS_MAX: usize = 1000;
+
+/// What became of the records between two positions.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    /// The good rows, if there are any.
+    pub(crate) batch: Option<Batch>,
+    /// The other rows.
+    pub(crate) rejects: Vec<Reject>,
+    /// Place after the last record, or after the blank lines at the end of the range.
+    pub(crate) end: Position,
+}
+
+/// Reads a range of a file.
+pub(crate) struct BatchReader<R> {
+    records: RecordReader<R>,
+    rows: Rows,
+    batch_bytes_max: usize,
+    /// Place up to which chunks were handed out.
+    reached: Position,
+    /// End of the range.
+    end: Position,
+}
+
+impl<R: Read> BatchReader<R> {
+    /// A reader of the records from `start` to `end`.
+    ///
+    /// `input` stands at `start`, which is a record boundary, and ends at
+    /// `end`. Each wanted column is found in the header by its name.
+    pub(crate) fn new(
+        input: R,
+        dialect: Dialect,
+        header: &Header,
+        columns: Vec<Column>,
+        start: Position,
+        end: Position,
+        batch_bytes_max: usize,
+    ) -> Result<Self, DelimitedError> {
+        Ok(Self {
+            records: RecordReader::new(input, dialect, start),
+            rows: Rows::new(header, columns)?,
+            batch_bytes_max,
+            reached: start,
+            end,
+        })
+    }
+
+    /// The next chunk; `None` at the end of the range.
+    ///
+    /// A chunk ends with the record that reaches a limit. One without rows and
+    /// rejects only covers blank lines.
+    pub(crate) fn next_chunk(&mut self) -> Result<Option<Chunk>, DelimitedError> {
+        let start = self.reached;
+        let mut rejects = Vec::new();
+        let mut reject_bytes = 0;
+        while self.rows.len() < BATCH_ROWS_MAX
+            && self.rows.data_bytes() < self.batch_bytes_max
+            && rejects.len() < REJECT_ROWS_MAX
+            && reject_bytes < self.batch_bytes_max
+        {
+            let Some(record) = self.records.next()? else {
+                break;
+            };
+            if let Err(reject) = self.rows.push(&record) {
+                reject_bytes += text_bytes(&reject);
+                rejects.push(reject);
+            }
+        }
+        let end = self.chunk_end()?;
+        if end == start {
+            return Ok(None);
+        }
+        self.reached = end;
+        let batch = self.rows.take_batch(start, end)?;
+        Ok(Some(Chunk { batch, rejects, end }))
+    }
+
+    /// Place after the last record; if it was the last one of the range, the
+    /// range must end there, blank lines aside.
+    fn chunk_end(&mut self) -> Result<Position, DelimitedError> {
+        let after_record = self.records.position();
+        if self.records.skip_blank_lines()? {
+            return Ok(after_record);
+        }
+        let found = self.records.position();
+        if found != self.end {
+            return Err(DelimitedError::RowCountDiffers { expected: self.end, found });
+        }
+        Ok(found)
+    }
+}
+
+/// Bytes of the texts in a reject, which bound what a chunk of them takes.
+fn text_bytes(reject: &Reject) -> usize {
+    let reason_bytes = reject
+        .reasons
+        .iter()
+        .map(|reason| reason.code.as_str().len() + reason.column.as_ref().map_or(0, String::len));
+    let field_bytes = reject.fields.iter().flatten().map(String::len);
+    reason_bytes.sum::<usize>() + field_bytes.sum::<usize>()
+}

@@ -1,0 +1,261 @@
+//! Turns the chunks of a split into the messages of one stream.
+//!
+//! Invariant: an end message is sent only after every row of the split was
+//! sent, as a row or as a reject, and nothing follows it.
+
+use std::mem::take;
+use std::sync::Arc;
+
+use ferry::batch::Batch;
+use ferry::host::shutdown::Shutdown;
+use ferry::reject::Reject;
+use ferry::schema::{Column, arrow_schema};
+use ferry::wire::codec::Encoder;
+use ferry::wire::generated::read_batches_response::Step;
+use ferry::wire::generated::{self as proto, Encoding, ReadBatchesResponse};
+use ferry::wire::{BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX, BATCH_BYTES_MIN, rows};
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use crate::catalog::Catalog;
+use crate::catalog::dataset::Dataset;
+use crate::delimited::Chunk;
+use crate::error::RequestError;
+use crate::service::audit::StreamAudit;
+use crate::service::status::{kind, refuse};
+use crate::source::{ReadRequest, SplitReader};
+
+/// Largest batch of rows in bytes of column data: a small integer takes up to
+/// seven times its size as a typed value, and the message must stay in bounds.
+const ROWS_BATCH_BYTES_MAX: u64 = 512 * 1024;
+/// Most rejects of one message.
+const REJECTS_MAX: usize = 1000;
+/// A message of rejects ends with the one that would take it over this size.
+const REJECTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// What goes to the receiver.
+pub(super) type Message = Result<ReadBatchesResponse, Status>;
+
+/// The size of batches in bytes of column data, for the size that was asked for.
+pub(super) fn batch_bytes_max(asked: u64, encoding: Encoding) -> usize {
+    let largest = match encoding {
+        Encoding::ArrowIpc => BATCH_BYTES_MAX,
+        Encoding::Rows | Encoding::Unspecified => ROWS_BATCH_BYTES_MAX,
+    };
+    let bytes = match asked {
+        0 => BATCH_BYTES_DEFAULT.min(largest),
+        _ => asked.clamp(BATCH_BYTES_MIN, largest),
+    };
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// Sends the batches of one split; runs on a thread that may block.
+pub(super) struct BatchStream {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) dataset: Arc<Dataset>,
+    pub(super) encoding: Encoding,
+    pub(super) sender: mpsc::Sender<Message>,
+    pub(super) shutdown: Shutdown,
+    pub(super) audit: StreamAudit,
+}
+
+/// Why a stream ended before its split did.
+enum Ended {
+    Refused(RequestError),
+    ReceiverGone,
+}
+
+impl<E: Into<RequestError>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl BatchStream {
+    /// Reads and sends until the split ends, the receiver goes, or the host stops.
+    pub(super) fn run(mut self, request: ReadRequest) {
+        self.audit.outcome = match self.send_split(request) {
+            Ok(()) => "END",
+            Err(Ended::ReceiverGone) => "CANCELLED",
+            Err(Ended::Refused(error)) => {
+                let (_, reason) = kind(&error);
+                // A receiver that is gone does not miss the reason.
+                let _ = self.sender.blocking_send(Err(refuse(&error)));
+                reason
+            }
+        };
+    }
+
+    fn send_split(&mut self, request: ReadRequest) -> Result<(), Ended> {
+        let (sender, shutdown) = (self.sender.clone(), self.shutdown.clone());
+        let is_unwanted = move || sender.is_closed() || shutdown.is_requested();
+        let catalog = self.catalog.clone();
+        let mut reader = SplitReader::open(catalog, &self.dataset, request, &is_unwanted)?;
+        let mut encoder = BatchEncoder::new(self.encoding, reader.columns())?;
+        while let Some(chunk) = reader.next_chunk(&is_unwanted)? {
+            if self.shutdown.is_requested() {
+                return Err(Ended::Refused(RequestError::Stopping));
+            }
+            self.send_chunk(chunk, &mut encoder)?;
+        }
+        let end = proto::End {
+            end: Some(reader.reached().into()),
+            row_count: self.audit.rows,
+            reject_count: self.audit.rejects,
+        };
+        self.send(Step::End(end))
+    }
+
+    fn send_chunk(&mut self, chunk: Chunk, encoder: &mut BatchEncoder) -> Result<(), Ended> {
+        let rejects = chunk.rejects.len() as u64;
+        self.send_rejects(chunk.rejects)?;
+        match chunk.batch {
+            Some(batch) => {
+                self.send(Step::Batch(encoder.encode(&batch)?))?;
+                self.audit.rows += batch.records.num_rows() as u64;
+            }
+            None => self.send(Step::Progress(proto::Progress { end: Some(chunk.end.into()) }))?,
+        }
+        self.audit.rejects += rejects;
+        self.audit.end = chunk.end;
+        Ok(())
+    }
+
+    fn send_rejects(&mut self, rejects: Vec<Reject>) -> Result<(), Ended> {
+        let mut message = Vec::new();
+        let mut message_bytes = 0;
+        for reject in rejects {
+            let bytes: usize = reject.fields.iter().flatten().map(String::len).sum();
+            let is_full = message.len() == REJECTS_MAX || message_bytes + bytes > REJECTS_BYTES_MAX;
+            if is_full && !message.is_empty() {
+                self.send(Step::Rejects(proto::Rejects { rejects: take(&mut message) }))?;
+                message_bytes = 0;
+            }
+            message.push(proto::Reject::from(reject));
+            message_bytes += bytes;
+        }
+        if message.is_empty() {
+            return Ok(());
+        }
+        self.send(Step::Rejects(proto::Rejects { rejects: message }))
+    }
+
+    fn send(&self, step: Step) -> Result<(), Ended> {
+        let message = ReadBatchesResponse { step: Some(step) };
+        self.sender.blocking_send(Ok(message)).map_err(|_| Ended::ReceiverGone)
+    }
+}
+
+/// Writes batches in the encoding that was asked for.
+enum BatchEncoder {
+    Arrow(Encoder),
+    Rows { columns: Vec<Column>, is_first: bool },
+}
+
+impl BatchEncoder {
+    fn new(encoding: Encoding, columns: &[Column]) -> Result<Self, RequestError> {
+        Ok(match encoding {
+            Encoding::ArrowIpc => Self::Arrow(Encoder::new(&arrow_schema(columns))?),
+            Encoding::Rows | Encoding::Unspecified => {
+                Self::Rows { columns: columns.to_vec(), is_first: true }
+            }
+        })
+    }
+
+    fn encode(&mut self, batch: &Batch) -> Result<proto::Batch, RequestError> {
+        match self {
+            Self::Arrow(encoder) => Ok(encoder.encode(batch)?),
+            Self::Rows { columns, is_first } => {
+                Ok(rows::encode(batch, columns, std::mem::replace(is_first, false)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::dataset::tests::dataset;
+    use crate::catalog::plan::{PlanRequest, plan};
+    use ferry::host::shutdown;
+    use ferry::position::Split;
+    use std::collections::HashMap;
+
+    /// All messages of a stream over one file.
+    fn stream(content: &str, is_stopping: bool) -> Vec<Message> {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        std::fs::write(folder.path().join("a.csv"), content).expect("file is written");
+        let dataset = dataset(folder.path(), &[("uid", "bigint")]);
+        let request =
+            PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
+        let plan = plan(&dataset, request, &|| false).expect("it is planned");
+        let range = plan.files[0].ranges[0].clone();
+        let split = Split {
+            dataset: dataset.name.to_string(),
+            file: "a.csv".to_owned(),
+            fingerprint: plan.files[0].fingerprint.clone(),
+            start: range.start,
+            end: range.end,
+        };
+        let (trigger, shutdown) = shutdown::channel();
+        if is_stopping {
+            trigger.request();
+        }
+        let (sender, mut receiver) = mpsc::channel(100);
+        let stream = BatchStream {
+            catalog: Arc::new(Catalog::new(Vec::new())),
+            dataset: Arc::new(dataset),
+            encoding: Encoding::Rows,
+            sender,
+            shutdown,
+            audit: StreamAudit::begin("test".into(), None, &split, split.start),
+        };
+        let position = split.start;
+        let request =
+            ReadRequest { split, position, columns: plan.columns, batch_bytes_max: 1 << 20 };
+        stream.run(request);
+        std::iter::from_fn(|| receiver.blocking_recv()).collect()
+    }
+
+    fn steps(messages: Vec<Message>) -> Vec<Step> {
+        let step = |message: Message| message.expect("no error").step.expect("it has a step");
+        messages.into_iter().map(step).collect()
+    }
+
+    #[test]
+    fn rejects_come_before_their_batch_and_the_end_counts_both() {
+        let steps = steps(stream("uid\n1\nx\n3\n", false));
+        let [Step::Rejects(rejects), Step::Batch(batch), Step::End(end)] = &steps[..] else {
+            panic!("{} other steps", steps.len());
+        };
+        assert_eq!((rejects.rejects.len(), batch.row_count), (1, 2));
+        assert_eq!((end.row_count, end.reject_count), (2, 1));
+        assert_eq!(end.end.map(|end| (end.byte_offset, end.row_number)), Some((10, 3)));
+    }
+
+    #[test]
+    fn a_chunk_without_a_good_row_still_moves_on() {
+        let steps = steps(stream("uid\nx\n", false));
+        assert!(
+            matches!(&steps[..], [Step::Rejects(_), Step::Progress(_), Step::End(_)]),
+            "{} other steps",
+            steps.len()
+        );
+    }
+
+    #[test]
+    fn a_host_that_stops_ends_the_stream_with_a_reason() {
+        let messages = stream("uid\n1\n", true);
+        let [Err(status)] = &messages[..] else { panic!("{} messages", messages.len()) };
+        assert_eq!(status.code(), tonic::Code::Unavailable);
+        assert!(status.message().starts_with("server is stopping"));
+    }
+
+    #[test]
+    fn batch_sizes_are_clamped() {
+        assert_eq!(batch_bytes_max(0, Encoding::ArrowIpc), 1 << 20);
+        assert_eq!(batch_bytes_max(1, Encoding::ArrowIpc), 64 << 10);
+        assert_eq!(batch_bytes_max(u64::MAX, Encoding::ArrowIpc), 4 << 20);
+        assert_eq!(batch_bytes_max(0, Encoding::Rows), 512 << 10);
+    }
+}

@@ -1,0 +1,299 @@
+//! Answers the calls of `ferry.v1.TransferService`.
+//!
+//! Invariants: what a caller may not read is answered as if it were not there;
+//! files are read on threads that may block; nothing is kept between two calls.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ferry::host::settings::nearest;
+use ferry::host::shutdown::Shutdown;
+use ferry::position::{Position, Split};
+use ferry::wire::MESSAGE_BYTES_MAX;
+use ferry::wire::convert::required_position;
+use ferry::wire::generated as proto;
+use ferry::wire::generated::transfer_service_server::TransferService;
+use prost::Message as _;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::spawn_blocking;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::catalog::dataset::Dataset;
+use crate::catalog::files::SourceFile;
+use crate::catalog::plan::{KnownFile, Plan, PlanRequest, plan};
+use crate::catalog::{Catalog, IsUnwanted};
+use crate::error::RequestError;
+use crate::service::access::Caller;
+use crate::service::audit::StreamAudit;
+use crate::service::page::Page;
+use crate::service::status::refuse;
+use crate::service::stream::{BatchStream, Message, batch_bytes_max};
+use crate::source::ReadRequest;
+
+/// Messages that a stream may be ahead of its receiver.
+const MESSAGES_AHEAD_MAX: usize = 4;
+/// Plans that are made at the same time; further ones wait.
+const PLANS_MAX: usize = 4;
+/// Dataset names in an error text.
+const NAMES_MAX: usize = 10;
+
+/// The service.
+pub(super) struct Transfer {
+    catalog: Arc<Catalog>,
+    streams_max: usize,
+    streams: Arc<Semaphore>,
+    plans: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+impl Transfer {
+    pub(super) fn new(catalog: Catalog, streams_max: usize, shutdown: Shutdown) -> Self {
+        Self {
+            catalog: Arc::new(catalog),
+            streams_max,
+            streams: Arc::new(Semaphore::new(streams_max)),
+            plans: Arc::new(Semaphore::new(PLANS_MAX)),
+            shutdown,
+        }
+    }
+
+    /// The dataset of this name, if the caller may read it.
+    fn dataset(&self, caller: &Caller, name: &str) -> Result<Arc<Dataset>, Status> {
+        let allowed = self.catalog.find(name).filter(|dataset| caller.may_read(&dataset.name));
+        allowed.cloned().ok_or_else(|| refuse(&self.dataset_not_found(caller, name)))
+    }
+
+    fn dataset_not_found(&self, caller: &Caller, name: &str) -> RequestError {
+        let readable = self.catalog.datasets().filter(|dataset| caller.may_read(&dataset.name));
+        let names: Vec<String> = readable.map(|dataset| dataset.name.to_string()).collect();
+        let hint = match nearest(name, names.iter().map(String::as_str)) {
+            Some(name) => format!("did you mean \"{name}\"?"),
+            None if names.is_empty() => "there is none that you may read".to_owned(),
+            None => format!("there are {}", names[..names.len().min(NAMES_MAX)].join(", ")),
+        };
+        RequestError::DatasetNotFound { dataset: name.to_owned(), hint }
+    }
+
+    /// Does work on a thread that may block; it is told when nobody waits any more.
+    async fn answer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(IsUnwanted<'_>) -> Result<T, RequestError> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let shutdown = self.shutdown.clone();
+        let (answer, answered) = oneshot::channel();
+        spawn_blocking(move || {
+            let outcome = work(&|| answer.is_closed() || shutdown.is_requested());
+            // A caller that is gone misses nothing.
+            let _ = answer.send(outcome);
+        });
+        match answered.await {
+            Ok(Ok(response)) => Ok(Response::new(response)),
+            Ok(Err(error)) => Err(refuse(&error)),
+            Err(_) => Err(refuse(&panicked())),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl TransferService for Transfer {
+    async fn list_datasets(
+        &self,
+        request: Request<proto::ListDatasetsRequest>,
+    ) -> Result<Response<proto::ListDatasetsResponse>, Status> {
+        let caller = Caller::of(request.extensions());
+        let request = request.into_inner();
+        let page =
+            Page::new(request.page_size, request.page_token).map_err(|error| refuse(&error))?;
+        let readable = self.catalog.datasets().filter(|dataset| caller.may_read(&dataset.name));
+        let (datasets, next_page_token) =
+            page.cut(readable.cloned().collect(), |dataset| dataset.name.to_string());
+        self.answer(move |_| {
+            let datasets = datasets.iter().map(|dataset| summary(dataset)).collect();
+            Ok(proto::ListDatasetsResponse { datasets, next_page_token })
+        })
+        .await
+    }
+
+    async fn get_dataset(
+        &self,
+        request: Request<proto::GetDatasetRequest>,
+    ) -> Result<Response<proto::GetDatasetResponse>, Status> {
+        let caller = Caller::of(request.extensions());
+        let request = request.into_inner();
+        let dataset = self.dataset(&caller, &request.name)?;
+        let page =
+            Page::new(request.page_size, request.page_token).map_err(|error| refuse(&error))?;
+        self.answer(move |_| {
+            let files = dataset.files.list()?;
+            let description = describe(&dataset, &files)?;
+            let (files, next_page_token) = page.cut(files, |file| file.name.clone());
+            Ok(proto::GetDatasetResponse {
+                dataset: Some(description),
+                files: files.into_iter().map(file_message).collect(),
+                next_page_token,
+            })
+        })
+        .await
+    }
+
+    async fn plan_transfer(
+        &self,
+        request: Request<proto::PlanTransferRequest>,
+    ) -> Result<Response<proto::PlanTransferResponse>, Status> {
+        let caller = Caller::of(request.extensions());
+        let request = request.into_inner();
+        let dataset = self.dataset(&caller, &request.dataset)?;
+        let request = plan_request(&dataset, request).map_err(|error| refuse(&error))?;
+        let permit = self.plans.clone().acquire_owned().await;
+        self.answer(move |is_unwanted| {
+            // Held by the thread: it may go on for a moment when the caller is gone.
+            let _permit = permit;
+            let plan = plan(&dataset, request, is_unwanted)?;
+            plan_message(&dataset, plan)
+        })
+        .await
+    }
+
+    type ReadBatchesStream = ReceiverStream<Message>;
+
+    async fn read_batches(
+        &self,
+        request: Request<proto::ReadBatchesRequest>,
+    ) -> Result<Response<Self::ReadBatchesStream>, Status> {
+        let caller = Caller::of(request.extensions());
+        let peer = request.remote_addr();
+        let request = request.into_inner();
+        let name = request.split.as_ref().map_or("", |split| &split.dataset);
+        let dataset = self.dataset(&caller, name)?;
+        let encoding = request.encoding();
+        let request = read_request(&dataset, request).map_err(|error| refuse(&error))?;
+        let Ok(permit) = self.streams.clone().try_acquire_owned() else {
+            return Err(refuse(&RequestError::TooManyStreams { max: self.streams_max }));
+        };
+        let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD_MAX);
+        let stream = BatchStream {
+            catalog: self.catalog.clone(),
+            dataset,
+            encoding,
+            sender: sender.clone(),
+            shutdown: self.shutdown.clone(),
+            audit: StreamAudit::begin(caller.name, peer, &request.split, request.position),
+        };
+        let reading = spawn_blocking(move || {
+            let _permit = permit;
+            stream.run(request);
+        });
+        tokio::spawn(async move {
+            // The sender is kept until the thread ends, so that a panic does not
+            // look like an end.
+            if reading.await.is_err() {
+                let _ = sender.send(Err(refuse(&panicked()))).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+fn panicked() -> RequestError {
+    RequestError::Internal("the thread that read the files ended early".to_owned())
+}
+
+/// A dataset in a list: one whose files cannot be read now is listed all the same.
+fn summary(dataset: &Dataset) -> proto::Dataset {
+    let described = dataset.files.list().and_then(|files| describe(dataset, &files));
+    described.unwrap_or_else(|error| {
+        tracing::warn!(dataset = %dataset.name, %error, "dataset cannot be described");
+        proto::Dataset {
+            name: dataset.name.to_string(),
+            description: dataset.description.clone(),
+            ..proto::Dataset::default()
+        }
+    })
+}
+
+fn describe(dataset: &Dataset, files: &[SourceFile]) -> Result<proto::Dataset, RequestError> {
+    Ok(proto::Dataset {
+        name: dataset.name.to_string(),
+        description: dataset.description.clone(),
+        columns: dataset.columns(files)?.iter().map(proto::Column::from).collect(),
+        file_count: u32::try_from(files.len()).unwrap_or(u32::MAX),
+        size_bytes: files.iter().map(|file| file.stamp.size_bytes).sum(),
+    })
+}
+
+fn file_message(file: SourceFile) -> proto::DatasetFile {
+    const SECOND_NANOS: i64 = 1_000_000_000;
+    let nanos = file.stamp.modified_unix_nanos;
+    let modified_at = prost_types::Timestamp {
+        seconds: nanos.div_euclid(SECOND_NANOS),
+        nanos: i32::try_from(nanos.rem_euclid(SECOND_NANOS)).unwrap_or(0),
+    };
+    proto::DatasetFile {
+        name: file.name,
+        size_bytes: file.stamp.size_bytes,
+        modified_at: Some(modified_at),
+    }
+}
+
+fn plan_request(
+    dataset: &Dataset,
+    request: proto::PlanTransferRequest,
+) -> Result<PlanRequest, RequestError> {
+    let mut known = HashMap::with_capacity(request.known_files.len());
+    for file in request.known_files {
+        let Some(fingerprint) = file.fingerprint else {
+            let text = "field `known_files.fingerprint` is missing".to_owned();
+            return Err(RequestError::InvalidRequest(text));
+        };
+        let planned_to = required_position(file.planned_to, "known_files.planned_to")?;
+        known.insert(file.name, KnownFile { fingerprint: fingerprint.try_into()?, planned_to });
+    }
+    Ok(PlanRequest {
+        columns: dataset.wanted(request.columns)?,
+        target_split_bytes: request.target_split_bytes,
+        known,
+    })
+}
+
+fn plan_message(dataset: &Dataset, plan: Plan) -> Result<proto::PlanTransferResponse, RequestError> {
+    let mut message = proto::PlanTransferResponse {
+        columns: plan.columns.iter().map(proto::Column::from).collect(),
+        ..proto::PlanTransferResponse::default()
+    };
+    for file in plan.files {
+        let fingerprint = proto::Fingerprint::from(&file.fingerprint);
+        for range in file.ranges {
+            message.splits.push(proto::Split {
+                dataset: dataset.name.to_string(),
+                file: file.name.clone(),
+                fingerprint: Some(fingerprint.clone()),
+                start: Some(range.start.into()),
+                end: Some(range.end.into()),
+            });
+        }
+        message.files.push(proto::PlannedFile {
+            name: file.name,
+            fingerprint: Some(fingerprint),
+            state: file.state.into(),
+        });
+    }
+    if message.encoded_len() > MESSAGE_BYTES_MAX {
+        return Err(RequestError::InvalidRequest(
+            "the plan is larger than a message may be: raise target_split_bytes, or declare several datasets"
+                .to_owned(),
+        ));
+    }
+    Ok(message)
+}
+
+fn read_request(
+    dataset: &Dataset,
+    request: proto::ReadBatchesRequest,
+) -> Result<ReadRequest, RequestError> {
+    let batch_bytes_max = batch_bytes_max(request.max_batch_bytes, request.encoding());
+    // `split` is there: its dataset was found.
+    let split: Split = request.split.unwrap_or_default().try_into()?;
+    let position = request.position.map_or(split.start, Position::from);
+    Ok(ReadRequest { split, position, columns: dataset.wanted(request.columns)?, batch_bytes_max })
+}
