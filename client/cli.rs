@@ -59,10 +59,10 @@ struct JobArguments {
     /// Name under which the ledger remembers what was loaded.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Destination, such as postgres://user@host/database.
+    /// Destination, such as <postgres://user@host/database>.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
-    /// Source host, such as https://source-host:7443.
+    /// Source host, such as <https://source-host:7443>.
     #[arg(long, env = "FERRY_SOURCE", value_name = "URL")]
     source: Option<String>,
     /// Dataset on the source host.
@@ -129,7 +129,7 @@ struct StatusArguments {
     /// Name of the job, instead of a job file.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Destination, such as postgres://user@host/database.
+    /// Destination, such as <postgres://user@host/database>.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
     /// Print one JSON object.
@@ -139,7 +139,7 @@ struct StatusArguments {
 
 #[derive(Args)]
 struct MigrateArguments {
-    /// Destination, such as postgres://user@host/database.
+    /// Destination, such as <postgres://user@host/database>.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database: String,
 }

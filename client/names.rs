@@ -77,15 +77,14 @@ impl FromStr for TableName {
 
 /// Splits one part, quoted or plain, from the front of a name.
 fn take_part(text: &str) -> Option<(String, &str)> {
-    let (part, rest) = match text.strip_prefix('"') {
-        Some(quoted) => take_quoted(quoted)?,
-        None => {
-            let (part, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-            if !is_plain(part) {
-                return None;
-            }
-            (part.to_ascii_lowercase(), rest)
+    let (part, rest) = if let Some(quoted) = text.strip_prefix('"') {
+        take_quoted(quoted)?
+    } else {
+        let (part, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+        if !is_plain(part) {
+            return None;
         }
+        (part.to_ascii_lowercase(), rest)
     };
     let is_name = !part.is_empty() && part.len() <= NAME_BYTES_MAX && !part.contains('\0');
     is_name.then_some((part, rest))

@@ -115,8 +115,8 @@ impl SplitLoad<'_> {
             position,
         };
         while let Some(first) = first_chunk(&mut chunks, self.shutdown).await {
-            let committed = committer.commit(first, &mut chunks, self.shutdown).await;
-            on_commit(&committed.map_err(PipelineError::from)?)?;
+            let outcome = committer.commit(first, &mut chunks, self.shutdown).await;
+            on_commit(&outcome.map_err(PipelineError::from)?)?;
         }
         if self.shutdown.is_requested() {
             receiving.abort();

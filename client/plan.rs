@@ -22,10 +22,10 @@ pub(crate) async fn show(job: &Job) -> Result<(), ClientError> {
     let dataset_columns = source.dataset_columns(&job.source.dataset).await?;
     let target = look_up_columns(job, &dataset_columns, &mut connection).await?;
     // Before the first run there is no ledger, and nothing is known of any file.
-    let known = match migrate::is_current(&mut connection).await? {
-        true => files::known(&mut connection, &job.name, &job.source.dataset).await?,
-        false => Vec::new(),
-    };
+    let mut known = Vec::new();
+    if migrate::is_current(&mut connection).await? {
+        known = files::known(&mut connection, &job.name, &job.source.dataset).await?;
+    }
     let wanted: Vec<_> = target.columns.iter().map(|column| column.source.clone()).collect();
     let dataset = &job.source.dataset;
     let plan = source.plan(dataset, &wanted, job.load.split_bytes, &known).await?;

@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod calendar;
+pub mod hex;
 pub mod host;
 pub mod position;
 pub mod reject;

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::hex;
+
 /// A place between two records of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
@@ -43,11 +45,7 @@ pub struct Fingerprint {
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes:", self.size_bytes)?;
-        for byte in self.content_hash {
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        write!(f, "{} bytes:{}", self.size_bytes, hex::encode(&self.content_hash))
     }
 }
 

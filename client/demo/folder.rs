@@ -83,5 +83,5 @@ impl Drop for Folder {
 fn random_hex(bytes: usize) -> io::Result<String> {
     let mut random = vec![0; bytes];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(ferry::hex::encode(&random))
 }

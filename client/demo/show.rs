@@ -3,7 +3,7 @@
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{Column as _, ConnectOptions as _, PgConnection, Row as _};
+use sqlx::{ConnectOptions as _, PgConnection, Row as _};
 
 use super::cluster::Cluster;
 
@@ -13,20 +13,20 @@ pub(super) const DATABASE: &str = "postgres";
 const COUNT_CUSTOMERS: &str = "SELECT count(*) FROM public.customers";
 const COUNT_QUARANTINE: &str = "SELECT count(*) FROM ferry.quarantine";
 
-const CUSTOMERS: &str = r#"
+const CUSTOMERS: &str = "
 SELECT customer_id::text, left(email::text, 14) || '…' AS email,
        left(phone::text, 14) || '…' AS phone, city, signup_date::text,
        total_day_minutes::text AS minutes, churn::text
 FROM public.customers
 ORDER BY customers.customer_id
-LIMIT 5"#;
+LIMIT 5";
 
-const QUARANTINE: &str = r#"
+const QUARANTINE: &str = "
 SELECT file.name AS file, row_number::text AS row, byte_start::text AS byte,
        coalesce(column_name, '(whole record)') AS column, code, stage
 FROM ferry.quarantine
 JOIN ferry.file USING (file_id)
-ORDER BY file.name, quarantine.row_number"#;
+ORDER BY file.name, quarantine.row_number";
 
 /// Connects to the demo's database, whatever the environment says of others.
 pub(super) async fn connect(cluster: &Cluster) -> Result<PgConnection, sqlx::Error> {
@@ -60,7 +60,7 @@ async fn table(conn: &mut PgConnection, sql: &'static str) -> Result<String, sql
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED);
     if let Some(row) = rows.first() {
-        table.set_header(row.columns().iter().map(|column| column.name()));
+        table.set_header(row.columns().iter().map(sqlx::Column::name));
     }
     for row in &rows {
         let mut cells = Vec::with_capacity(row.len());

@@ -114,7 +114,7 @@ async fn find_resumable(
         None => Ok((has_undone || state == RunState::Running).then_some(run_id)),
         Some((what, before, now)) if has_undone => Err(LedgerError::JobChanged {
             run: run_id,
-            what: *what,
+            what,
             before: shown(before.as_deref()),
             now: shown(*now),
         }),

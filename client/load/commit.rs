@@ -123,10 +123,10 @@ impl Committer<'_> {
             bytes_sent += chunk.tuples.len() as u64;
             copy.send(chunk.tuples.as_slice()).await.map_err(failed)?;
             copied.take(chunk);
-            next = match bytes_sent < self.limits.bytes {
-                true => next_chunk(chunks, deadline, shutdown).await,
-                false => None,
-            };
+            next = None;
+            if bytes_sent < self.limits.bytes {
+                next = next_chunk(chunks, deadline, shutdown).await;
+            }
         }
         copy.send(TRAILER).await.map_err(failed)?;
         let stored = copy.finish().await.map_err(failed)?;

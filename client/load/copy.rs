@@ -137,9 +137,7 @@ impl<'a> Fields<'a> {
     #[inline]
     fn write(&self, row: usize, out: &mut Vec<u8>) -> Option<()> {
         match self {
-            Self::Boolean(array) => {
-                out.extend_from_slice(&[0, 0, 0, 1, u8::from(array.value(row))])
-            }
+            Self::Boolean(array) => write_fixed::<1, 5>([u8::from(array.value(row))], out),
             Self::Int16(array) => write_fixed::<2, 6>(array.value(row).to_be_bytes(), out),
             Self::Int32(array) => write_fixed::<4, 8>(array.value(row).to_be_bytes(), out),
             Self::Int64(array) => write_fixed::<8, 12>(array.value(row).to_be_bytes(), out),

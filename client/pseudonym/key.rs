@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::Path;
 
+use ferry::hex;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -80,7 +81,7 @@ impl PseudonymKey {
         let mut mac = keyed(&self.bytes);
         mac.update(ID_MESSAGE);
         let digest = mac.finalize().into_bytes();
-        digest.iter().take(ID_BYTES).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&digest[..ID_BYTES])
     }
 
     /// The keyed hash of one domain.
@@ -126,12 +127,8 @@ fn warn_if_readable_by_others(path: &Path) {
 mod tests {
     use super::*;
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     fn hmac(key: &[u8], message: &[u8]) -> String {
-        hex(&DomainHash { prepared: keyed(key) }.pseudonym(message))
+        hex::encode(&DomainHash { prepared: keyed(key) }.pseudonym(message))
     }
 
     /// Test vectors of RFC 4231, section 4; case 5 is about truncation.

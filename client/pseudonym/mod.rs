@@ -5,13 +5,13 @@
 
 mod key;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, StringBuilder};
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, SchemaRef};
+use ferry::hex;
 use ferry::schema::{Column, ColumnType, arrow_schema};
 
 use crate::check::Checked;
@@ -88,12 +88,12 @@ impl Pseudonymiser {
                 Treatment::Keep => text,
                 Treatment::HashToBytes(_) | Treatment::HashToHex(_) if text.is_empty() => continue,
                 Treatment::HashToBytes(hash) | Treatment::HashToHex(hash) => {
-                    to_hex(&hash.pseudonym(text.as_bytes()))
+                    hex::encode(&hash.pseudonym(text.as_bytes()))
                 }
             };
             record.insert(name.clone(), kept.into());
         }
-        let record = (!record.is_empty()).then(|| serde_json::Value::Object(record));
+        let record = (!record.is_empty()).then_some(serde_json::Value::Object(record));
         QuarantinedRow { place: reject.place, stage, reasons: reject.reasons, record }
     }
 }
@@ -125,7 +125,7 @@ fn hash_to_hex(values: &StringArray, hash: &DomainHash) -> ArrayRef {
     let bytes_total = values.len() * key::PSEUDONYM_BYTES * 2;
     let mut pseudonyms = StringBuilder::with_capacity(values.len(), bytes_total);
     for value in values {
-        pseudonyms.append_option(person(value).map(|value| to_hex(&hash.pseudonym(value))));
+        pseudonyms.append_option(person(value).map(|value| hex::encode(&hash.pseudonym(value))));
     }
     Arc::new(pseudonyms.finish())
 }
@@ -133,13 +133,4 @@ fn hash_to_hex(values: &StringArray, hash: &DomainHash) -> ArrayRef {
 /// The bytes to hash: NULL stays NULL, and the empty string is not a person.
 fn person(value: Option<&str>) -> Option<&[u8]> {
     value.filter(|value| !value.is_empty()).map(str::as_bytes)
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

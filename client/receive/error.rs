@@ -70,8 +70,8 @@ impl From<Status> for SourceError {
             Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Aborted => {
                 Self::Lost(innermost(&status))
             }
-            Code::Unknown if reason.is_empty() => Self::Lost(innermost(&status)),
-            Code::Internal if reason.is_empty() => Self::Lost(innermost(&status)),
+            // ferry-server gives a reason with each of its own errors.
+            Code::Unknown | Code::Internal if reason.is_empty() => Self::Lost(innermost(&status)),
             _ => Self::Refused { reason, message: status.message().to_owned() },
         }
     }

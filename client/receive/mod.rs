@@ -91,10 +91,7 @@ impl Source {
             });
         }
         let splits = response.splits.into_iter().map(Split::try_from);
-        Ok(Plan {
-            files,
-            splits: splits.collect::<Result<_, _>>()?,
-        })
+        Ok(Plan { files, splits: splits.collect::<Result<_, _>>()? })
     }
 
     /// Reads a split from a position on.
@@ -127,10 +124,7 @@ impl Source {
 }
 
 /// The source must send what was asked for.
-fn refuse_other_columns(
-    wanted: &[Column],
-    planned: Vec<proto::Column>,
-) -> Result<(), SourceError> {
+fn refuse_other_columns(wanted: &[Column], planned: Vec<proto::Column>) -> Result<(), SourceError> {
     let planned = planned.into_iter().map(Column::try_from).collect::<Result<Vec<_>, _>>()?;
     if planned == wanted {
         return Ok(());

@@ -34,9 +34,10 @@ impl Progress {
     /// Begins at `bytes_done` of `bytes_total` bytes of the source.
     pub(crate) fn new(display: Display, bytes_total: u64) -> Self {
         let is_bar = display == Display::Automatic && std::io::stderr().is_terminal();
-        let target = match is_bar {
-            true => ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND),
-            false => ProgressDrawTarget::hidden(),
+        let target = if is_bar {
+            ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND)
+        } else {
+            ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(bytes_total), target);
         let now = Instant::now();

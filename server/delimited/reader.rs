@@ -49,7 +49,7 @@ impl<R: Read> BatchReader<R> {
         input: R,
         dialect: Dialect,
         header: &Header,
-        columns: Vec<Column>,
+        columns: &[Column],
         start: Position,
         end: Position,
         batch_bytes_max: usize,

@@ -33,9 +33,9 @@ struct WantedColumn {
 
 impl Rows {
     /// No rows yet, of columns that are found in the header by name.
-    pub(super) fn new(header: &Header, columns: Vec<Column>) -> Result<Self, DelimitedError> {
-        let schema = arrow_schema(&columns);
-        let columns = columns.into_iter().map(|column| WantedColumn::find(header, column));
+    pub(super) fn new(header: &Header, columns: &[Column]) -> Result<Self, DelimitedError> {
+        let schema = arrow_schema(columns);
+        let columns = columns.iter().map(|column| WantedColumn::find(header, column));
         Ok(Self {
             schema,
             columns: columns.collect::<Result<_, _>>()?,
@@ -118,13 +118,13 @@ impl Rows {
 }
 
 impl WantedColumn {
-    fn find(header: &Header, column: Column) -> Result<Self, DelimitedError> {
-        let Column { name, column_type } = column;
+    fn find(header: &Header, column: &Column) -> Result<Self, DelimitedError> {
+        let name = column.name.clone();
         let Some(field) = header.names.iter().position(|known| *known == name) else {
             let names = header.names.iter().map(String::as_str);
             let nearest = nearest(&name, names).map(str::to_owned);
             return Err(DelimitedError::MissingColumn { column: name, nearest });
         };
-        Ok(Self { name, field, builder: ColumnBuilder::new(column_type) })
+        Ok(Self { name, field, builder: ColumnBuilder::new(column.column_type) })
     }
 }

@@ -1,6 +1,5 @@
 //! Puts the services behind a listener: certificates, limits of HTTP/2, health, reflection, the end.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use ferry::host::pem;
@@ -13,8 +12,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
-use tonic_reflection::server::Builder as Reflection;
+use tonic_health::server::{HealthReporter, health_reporter};
+use tonic_reflection::server::{Builder as ReflectionBuilder, Error as ReflectionError};
 
 use crate::catalog::Catalog;
 use crate::error::{ServerError, with_causes};
@@ -22,9 +21,121 @@ use crate::service::access::Access;
 use crate::service::transfer::Transfer;
 use crate::settings::{Settings, TlsFiles};
 
-/// A peer that does not answer a ping in this time is gone.
+/// How often a silent peer is pinged, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most calls at once on one connection.
-const CONNECTION_CALLS_MAX: u32 = 256;
-const HEADER_BYTES_MAX: u32 = 16 * 1024;
+const CALLS_MAX: u32 = 256;
+const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+/// The services whose health is told: all of them together, and the one that matters.
+const HEALTH_NAMES: [&str; 2] = ["", "ferry.v1.TransferService"];
+
+/// The services, ready for a listener.
+pub(crate) struct PreparedServer {
+    router: Router,
+    health: HealthReporter,
+    scheme: &'static str,
+    drain: Duration,
+    shutdown: Shutdown,
+}
+
+/// Builds the services; reads the certificates.
+pub(crate) async fn prepare(
+    settings: Settings,
+    shutdown: Shutdown,
+) -> Result<PreparedServer, ServerError> {
+    let Settings { listen, drain, streams_max, tls, tokens, datasets } = settings;
+    if tls.is_none() && !listen.ip().is_loopback() {
+        tracing::warn!(%listen, "no [tls]: records and tokens cross the network in the clear");
+    }
+    let (health, health_service) = health_reporter();
+    for name in HEALTH_NAMES {
+        health.set_service_status(name, ServingStatus::Serving).await;
+    }
+    let access = Access::new(tokens);
+    let transfer = Transfer::new(Catalog::new(datasets), streams_max, shutdown.clone());
+    let transfer = TransferServiceServer::new(transfer)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let reflection_v1 = reflection().build_v1().map_err(|error| no_reflection(&error))?;
+    let reflection_v1alpha = reflection().build_v1alpha().map_err(|error| no_reflection(&error))?;
+    let router = server(tls.as_ref())?
+        .add_service(health_service)
+        .add_service(InterceptedService::new(transfer, access.clone()))
+        .add_service(InterceptedService::new(reflection_v1, access.clone()))
+        .add_service(InterceptedService::new(reflection_v1alpha, access));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    Ok(PreparedServer { router, health, scheme, drain, shutdown })
+}
+
+/// Refuses certificates that cannot be served with.
+pub(crate) fn check_tls(tls: Option<&TlsFiles>) -> Result<(), ServerError> {
+    server(tls).map(drop)
+}
+
+impl PreparedServer {
+    /// How URLs of this server begin.
+    pub(crate) fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// Serves until the shutdown is requested and the open streams have ended.
+    pub(crate) async fn serve(self, listener: TcpListener) -> Result<(), ServerError> {
+        let Self { router, health, drain, shutdown, .. } = self;
+        let mut stop = shutdown.clone();
+        let stopping = async move {
+            stop.requested().await;
+            for name in HEALTH_NAMES {
+                health.set_service_status(name, ServingStatus::NotServing).await;
+            }
+        };
+        let incoming =
+            TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
+        tokio::select! {
+            outcome = router.serve_with_incoming_shutdown(incoming, stopping) => {
+                outcome.map_err(|error| ServerError::Transport(with_causes(&error)))
+            }
+            () = overdue(shutdown, drain) => {
+                tracing::warn!("streams that did not end in time are cut: raise `drain`");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Ends when the open streams have had their time.
+async fn overdue(mut shutdown: Shutdown, drain: Duration) {
+    shutdown.requested().await;
+    tokio::time::sleep(drain).await;
+}
+
+/// HTTP/2 with limits and, if configured, certificates.
+fn server(tls: Option<&TlsFiles>) -> Result<Server, ServerError> {
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .http2_adaptive_window(Some(false))
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .max_concurrent_streams(CALLS_MAX);
+    let Some(files) = tls else {
+        return Ok(server);
+    };
+    let identity = Identity::from_pem(pem::read(&files.cert_file)?, pem::read(&files.key_file)?);
+    let mut tls = ServerTlsConfig::new().identity(identity).timeout(TLS_HANDSHAKE_TIMEOUT);
+    if let Some(client_ca_file) = &files.client_ca_file {
+        tls = tls.client_ca_root(Certificate::from_pem(pem::read(client_ca_file)?));
+    }
+    server.tls_config(tls).map_err(|error| ServerError::Tls(with_causes(&error)))
+}
+
+/// Describes ferry's services, the health service, and the details of errors.
+fn reflection() -> ReflectionBuilder<'static> {
+    ReflectionBuilder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+fn no_reflection(error: &ReflectionError) -> ServerError {
+    ServerError::Reflection(with_causes(error))
+}

@@ -51,14 +51,14 @@ pub(super) fn kind(error: &RequestError) -> (Code, &'static str) {
 
 /// The names that the text holds, for programs.
 fn metadata(error: &RequestError) -> HashMap<String, String> {
-    let pairs: &[(&str, &str)] = match error {
-        RequestError::DatasetNotFound { dataset, .. } => &[("dataset", dataset)],
-        RequestError::FileNotFound { dataset, file } => &[("dataset", dataset), ("file", file)],
+    let pairs: Vec<(&str, &String)> = match error {
+        RequestError::DatasetNotFound { dataset, .. } => vec![("dataset", dataset)],
+        RequestError::FileNotFound { dataset, file } => vec![("dataset", dataset), ("file", file)],
         RequestError::ColumnNotInDataset { dataset, column, .. } => {
-            &[("dataset", dataset), ("column", column)]
+            vec![("dataset", dataset), ("column", column)]
         }
         RequestError::ColumnNotInFile { file, column, .. } => {
-            &[("file", file), ("column", column)]
+            vec![("file", file), ("column", column)]
         }
         RequestError::FileChanged { file }
         | RequestError::PositionBeyondSplit { file, .. }
@@ -66,16 +66,16 @@ fn metadata(error: &RequestError) -> HashMap<String, String> {
         | RequestError::RowCountDiffers { file, .. }
         | RequestError::RecordTooLong { file, .. }
         | RequestError::BadHeader { file, .. }
-        | RequestError::FileUnreadable { file, .. } => &[("file", file)],
+        | RequestError::FileUnreadable { file, .. } => vec![("file", file)],
         RequestError::NoToken
         | RequestError::BadToken
         | RequestError::InvalidRequest(_)
         | RequestError::TooManyFiles { .. }
         | RequestError::TooManyStreams { .. }
         | RequestError::Stopping
-        | RequestError::Internal(_) => &[],
+        | RequestError::Internal(_) => Vec::new(),
     };
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
 }
 
 #[cfg(test)]

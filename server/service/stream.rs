@@ -65,9 +65,9 @@ enum Ended {
     ReceiverGone,
 }
 
-impl<E: Into<RequestError>> From<E> for Ended {
-    fn from(error: E) -> Self {
-        Self::Refused(error.into())
+impl From<RequestError> for Ended {
+    fn from(error: RequestError) -> Self {
+        Self::Refused(error)
     }
 }
 
@@ -76,13 +76,13 @@ impl BatchStream {
     pub(super) fn run(mut self, request: ReadRequest) {
         self.audit.outcome = match self.send_split(request) {
             Ok(()) => "END",
-            Err(Ended::ReceiverGone) => "CANCELLED",
-            Err(Ended::Refused(error)) => {
+            Err(Ended::Refused(error)) if !self.sender.is_closed() => {
                 let (_, reason) = kind(&error);
-                // A receiver that is gone does not miss the reason.
+                // A receiver that goes now does not miss the reason.
                 let _ = self.sender.blocking_send(Err(refuse(&error)));
                 reason
             }
+            Err(Ended::Refused(_) | Ended::ReceiverGone) => "CANCELLED",
         };
     }
 
@@ -94,7 +94,7 @@ impl BatchStream {
         let mut encoder = BatchEncoder::new(self.encoding, reader.columns())?;
         while let Some(chunk) = reader.next_chunk(&is_unwanted)? {
             if self.shutdown.is_requested() {
-                return Err(Ended::Refused(RequestError::Stopping));
+                return Err(RequestError::Stopping.into());
             }
             self.send_chunk(chunk, &mut encoder)?;
         }
@@ -148,14 +148,14 @@ impl BatchStream {
 
 /// Writes batches in the encoding that was asked for.
 enum BatchEncoder {
-    Arrow(Encoder),
+    Arrow(Box<Encoder>),
     Rows { columns: Vec<Column>, is_first: bool },
 }
 
 impl BatchEncoder {
     fn new(encoding: Encoding, columns: &[Column]) -> Result<Self, RequestError> {
         Ok(match encoding {
-            Encoding::ArrowIpc => Self::Arrow(Encoder::new(&arrow_schema(columns))?),
+            Encoding::ArrowIpc => Self::Arrow(Box::new(Encoder::new(&arrow_schema(columns))?)),
             Encoding::Rows | Encoding::Unspecified => {
                 Self::Rows { columns: columns.to_vec(), is_first: true }
             }

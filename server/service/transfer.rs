@@ -163,11 +163,15 @@ impl TransferService for Transfer {
     ) -> Result<Response<Self::ReadBatchesStream>, Status> {
         let caller = Caller::of(request.extensions());
         let peer = request.remote_addr();
-        let request = request.into_inner();
-        let name = request.split.as_ref().map_or("", |split| &split.dataset);
-        let dataset = self.dataset(&caller, name)?;
+        let mut request = request.into_inner();
         let encoding = request.encoding();
-        let request = read_request(&dataset, request).map_err(|error| refuse(&error))?;
+        let Some(split) = request.split.take() else {
+            let text = "field `split` is missing: take one that PlanTransfer gave".to_owned();
+            return Err(refuse(&RequestError::InvalidRequest(text)));
+        };
+        let dataset = self.dataset(&caller, &split.dataset)?;
+        let request =
+            read_request(&dataset, split, request).map_err(|error| refuse(&error))?;
         let Ok(permit) = self.streams.clone().try_acquire_owned() else {
             return Err(refuse(&RequestError::TooManyStreams { max: self.streams_max }));
         };
@@ -289,11 +293,11 @@ fn plan_message(dataset: &Dataset, plan: Plan) -> Result<proto::PlanTransferResp
 
 fn read_request(
     dataset: &Dataset,
+    split: proto::Split,
     request: proto::ReadBatchesRequest,
 ) -> Result<ReadRequest, RequestError> {
     let batch_bytes_max = batch_bytes_max(request.max_batch_bytes, request.encoding());
-    // `split` is there: its dataset was found.
-    let split: Split = request.split.unwrap_or_default().try_into()?;
+    let split = Split::try_from(split)?;
     let position = request.position.map_or(split.start, Position::from);
     Ok(ReadRequest { split, position, columns: dataset.wanted(request.columns)?, batch_bytes_max })
 }

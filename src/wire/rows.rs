@@ -1,7 +1,5 @@
 //! Batches as typed values that a person reads in grpcurl: never base64.
 
-use std::fmt::Write as _;
-
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
@@ -14,6 +12,7 @@ use super::codec::envelope;
 use super::generated::{self as proto, value::Kind};
 use crate::batch::Batch;
 use crate::calendar::{CivilDate, DAY_MICROS};
+use crate::hex;
 use crate::schema::Column;
 
 /// Seconds of 0001-01-01 and of the end of 9999: what protobuf's Timestamp holds.
@@ -91,26 +90,11 @@ fn time_text(micros: i64) -> String {
 }
 
 fn uuid_text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        push_hex(&mut text, *byte);
-    }
-    text
+    let digits = hex::encode(bytes);
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
+    groups.map(|group| digits.get(group).unwrap_or_default()).join("-")
 }
 
 fn bytea_text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 + bytes.len() * 2);
-    text.push_str("\\x");
-    for byte in bytes {
-        push_hex(&mut text, *byte);
-    }
-    text
-}
-
-fn push_hex(text: &mut String, byte: u8) {
-    // Writing to a String cannot fail.
-    let _ = write!(text, "{byte:02x}");
+    format!("\\x{}", hex::encode(bytes))
 }

@@ -47,7 +47,7 @@ fn read_from(
     let header = read_header(file, dialect)?;
     let bytes = &file[offset(start)..];
     let mut reader =
-        BatchReader::new(bytes, dialect, &header, columns(types), start, end, bytes_max)?;
+        BatchReader::new(bytes, dialect, &header, &columns(types), start, end, bytes_max)?;
     let mut chunks = Vec::new();
     while let Some(chunk) = reader.next_chunk()? {
         chunks.push(chunk);
