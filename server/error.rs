@@ -66,7 +66,9 @@ pub(crate) enum RequestError {
     BadToken,
     #[error("no dataset \"{dataset}\" here: {hint}")]
     DatasetNotFound { dataset: String, hint: String },
-    #[error("dataset \"{dataset}\" has no file \"{file}\": ask PlanTransfer or GetDataset for them")]
+    #[error(
+        "dataset \"{dataset}\" has no file \"{file}\": ask PlanTransfer or GetDataset for them"
+    )]
     FileNotFound { dataset: String, file: String },
     #[error("dataset \"{dataset}\" has no column \"{column}\": {hint}")]
     ColumnNotInDataset { dataset: String, column: String, hint: String },

@@ -11,7 +11,6 @@ mod settings;
 mod source;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -30,10 +29,11 @@ const THREADS_END_TIMEOUT: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     ferry::host::logging::init(cli.log_level.as_str());
-    let outcome = Settings::load(&cli.config, cli.listen()).and_then(|settings| match cli.command {
-        Command::Serve { .. } => serve(settings),
-        Command::Check => check(settings),
-    });
+    let outcome =
+        Settings::load(&cli.config, cli.listen()).and_then(|settings| match cli.command {
+            Command::Serve { .. } => serve(settings),
+            Command::Check => check(settings),
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -61,11 +61,8 @@ fn serve(settings: Settings) -> Result<(), ServerError> {
 
 fn check(settings: Settings) -> Result<(), ServerError> {
     service::listen::check_tls(settings.tls.as_ref())?;
-    let catalog = Arc::new(Catalog::new(settings.datasets));
-    let reports = check::check(&catalog);
+    let reports = check::check(&Catalog::new(settings.datasets));
     output::check(&reports);
-    match reports.iter().map(|report| report.problems.len()).sum() {
-        0 => Ok(()),
-        problems => Err(ServerError::Check { problems }),
-    }
+    let problems: usize = reports.iter().map(|report| report.problems.len()).sum();
+    if problems == 0 { Ok(()) } else { Err(ServerError::Check { problems }) }
 }

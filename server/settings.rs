@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ferry::host::settings::{SettingsError, Span, beside, read_toml};
+use ferry::schema::ColumnType;
 use serde::Deserialize;
 
 use crate::catalog::dataset::{Dataset, DatasetName};
@@ -182,7 +183,9 @@ fn validate_datasets(raw: Vec<RawDataset>, root: &Path) -> Result<Vec<Dataset>, 
 
 fn validate_dataset(name: DatasetName, raw: RawDataset, root: &Path) -> Result<Dataset, String> {
     if raw.files.is_empty() {
-        return Err("files is empty: write at least one pattern, such as \"customers*.csv\"".to_owned());
+        return Err(
+            "files is empty: write at least one pattern, such as \"customers*.csv\"".to_owned()
+        );
     }
     let mut dialect = Dialect::default();
     if let Some(delimiter) = raw.delimiter {
@@ -190,8 +193,9 @@ fn validate_dataset(name: DatasetName, raw: RawDataset, root: &Path) -> Result<D
     }
     let mut declared = BTreeMap::new();
     for (column, column_type) in raw.columns {
-        let column_type =
-            column_type.parse().map_err(|error| format!("column \"{column}\": {error}"))?;
+        let column_type = column_type
+            .parse::<ColumnType>()
+            .map_err(|error| format!("column \"{column}\": {error}"))?;
         declared.insert(column, column_type);
     }
     let files = FileSet::new(root, &raw.files)?;
@@ -239,7 +243,7 @@ fn validate_readable(
 ) -> Result<BTreeSet<DatasetName>, String> {
     let mut names = BTreeSet::new();
     for name in readable {
-        let is_declared = |declared: &&&DatasetName| declared.to_string() == *name;
+        let is_declared = |declared: &&&DatasetName| declared.as_str() == name.as_str();
         let Some(declared) = datasets.iter().find(is_declared) else {
             return Err(format!(
                 "token \"{token}\" names dataset \"{name}\", which is not declared: correct or remove it"
@@ -264,7 +268,6 @@ fn parse_sha256(digits: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ferry::schema::ColumnType;
 
     const DATASET: &str = "[[dataset]]\nname = \"customers\"\nfiles = [\"*.csv\"]\n";
 
@@ -276,7 +279,7 @@ mod tests {
     }
 
     fn refusal(text: &str) -> String {
-        load(text).map(|_| ()).expect_err("it is refused")
+        load(text).expect_err("it is refused")
     }
 
     #[test]

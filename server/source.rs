@@ -248,7 +248,8 @@ mod tests {
         std::fs::write(&path, format!("{CONTENT}40\n")).expect("file is written");
         let outcome = read(&catalog, &split, split.start).expect("it is read");
         assert_eq!(outcome, (3, split.end));
-        std::fs::write(&path, CONTENT.replace("20", "2x")).expect("file is written");
+        std::fs::write(&path, format!("{}400\n", CONTENT.replace("20", "2x")))
+            .expect("file is written");
         let outcome = read(&catalog, &split, split.start);
         assert!(matches!(outcome, Err(RequestError::FileChanged { .. })), "{outcome:?}");
         std::fs::remove_file(&path).expect("file is removed");

@@ -24,15 +24,20 @@ impl FromStr for DatasetName {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let is_allowed = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte)
-        };
+        let is_allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
         if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_allowed) {
             return Err(format!(
                 "\"{name}\" cannot name a dataset: use 1 to {NAME_BYTES_MAX} of a-z, 0-9, \"_\", \".\" and \"-\""
             ));
         }
         Ok(Self(name.to_owned()))
+    }
+}
+
+impl DatasetName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

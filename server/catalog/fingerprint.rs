@@ -69,17 +69,16 @@ impl FingerprintCache {
             return Err(changed());
         }
         let prefix = Prefix { path: file.path.clone(), stamp, size_bytes };
-        let hash = match self.recall(&prefix) {
-            Some(hash) => hash,
-            None => {
-                let mut hasher = ContentHasher::new();
-                file.read_range(0..size_bytes, is_unwanted, |bytes| hasher.update(bytes))?;
-                // A write during the hashing may be half in it.
-                if file.stamp_now()? == stamp {
-                    self.remember(prefix, hasher.hash());
-                }
-                hasher.hash()
+        let hash = if let Some(hash) = self.recall(&prefix) {
+            hash
+        } else {
+            let mut hasher = ContentHasher::new();
+            file.read_range(0..size_bytes, is_unwanted, |bytes| hasher.update(bytes))?;
+            // A write during the hashing may be half in it.
+            if file.stamp_now()? == stamp {
+                self.remember(prefix, hasher.hash());
             }
+            hasher.hash()
         };
         if hash == fingerprint.content_hash { Ok(()) } else { Err(changed()) }
     }
@@ -180,8 +179,7 @@ mod tests {
         let (_folder, path, fingerprint) = planned();
         write(&path, "uid\n1\n2\n", 101);
         let file = OpenFile::open("a.csv", &path).expect("file is there");
-        let outcome =
-            FingerprintCache::default().verify(&file, file.stamp, &fingerprint, &|| true);
+        let outcome = FingerprintCache::default().verify(&file, file.stamp, &fingerprint, &|| true);
         assert!(matches!(outcome, Err(RequestError::Stopping)));
     }
 }

@@ -275,8 +275,7 @@ mod tests {
         let plan = plan_file(folder.path(), 1, None);
         assert_eq!(plan.state, FileState::New);
         assert_eq!(plan.fingerprint.size_bytes, 8);
-        let splits =
-            [position(4, 0)..position(6, 1), position(6, 1)..position(8, 2)];
+        let splits = [position(4, 0)..position(6, 1), position(6, 1)..position(8, 2)];
         assert_eq!(plan.ranges, splits);
     }
 

@@ -58,9 +58,9 @@ impl Caller {
 impl Access {
     pub(super) fn new(tokens: Vec<Token>) -> Self {
         let caller = |token: Token| {
-            let datasets = token.datasets.map_or(Readable::All, |datasets| {
-                Readable::These(Arc::new(datasets))
-            });
+            let datasets = token
+                .datasets
+                .map_or(Readable::All, |datasets| Readable::These(Arc::new(datasets)));
             (token.sha256, Caller { name: token.name.into(), datasets })
         };
         Self { callers: tokens.into_iter().map(caller).collect() }
@@ -139,7 +139,9 @@ mod tests {
 
     #[test]
     fn without_a_known_token_nobody_passes() {
-        for header in [None, Some("s3cret"), Some("Basic s3cret"), Some("Bearer s3cre"), Some("Bearer ")] {
+        for header in
+            [None, Some("s3cret"), Some("Basic s3cret"), Some("Bearer s3cre"), Some("Bearer ")]
+        {
             let refusal = ask(access(), header).expect_err("it is refused");
             assert_eq!(refusal.code(), Code::Unauthenticated);
             assert!(!refusal.message().contains("s3cre"));

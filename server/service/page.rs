@@ -60,6 +60,9 @@ mod tests {
     #[test]
     fn sizes_are_bounded() {
         let size = |size| Page::new(size, String::new()).map(|page| page.size).ok();
-        assert_eq!((size(0), size(7), size(5000), size(-1)), (Some(100), Some(7), Some(1000), None));
+        assert_eq!(
+            (size(0), size(7), size(5000), size(-1)),
+            (Some(100), Some(7), Some(1000), None)
+        );
     }
 }

@@ -170,8 +170,7 @@ impl TransferService for Transfer {
             return Err(refuse(&RequestError::InvalidRequest(text)));
         };
         let dataset = self.dataset(&caller, &split.dataset)?;
-        let request =
-            read_request(&dataset, split, request).map_err(|error| refuse(&error))?;
+        let request = read_request(&dataset, split, request).map_err(|error| refuse(&error))?;
         let Ok(permit) = self.streams.clone().try_acquire_owned() else {
             return Err(refuse(&RequestError::TooManyStreams { max: self.streams_max }));
         };
@@ -260,7 +259,10 @@ fn plan_request(
     })
 }
 
-fn plan_message(dataset: &Dataset, plan: Plan) -> Result<proto::PlanTransferResponse, RequestError> {
+fn plan_message(
+    dataset: &Dataset,
+    plan: Plan,
+) -> Result<proto::PlanTransferResponse, RequestError> {
     let mut message = proto::PlanTransferResponse {
         columns: plan.columns.iter().map(proto::Column::from).collect(),
         ..proto::PlanTransferResponse::default()
