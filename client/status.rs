@@ -44,7 +44,7 @@ impl Scope {
     ) -> Result<Self, ClientError> {
         let identity = file.map(read_identity).transpose()?.unwrap_or_default();
         let url = database.or(identity.database_url);
-        let url = url.ok_or(JobError::Missing { key: "database.url", flag: "--database" })?;
+        let url = url.ok_or(JobError::NO_DATABASE)?;
         let database_url = expand(&url, "database.url").map_err(JobError::from)?;
         Ok(Self { job: name.or(identity.name), database_url })
     }

@@ -15,6 +15,7 @@ use raw::{RawColumn, RawJob, RawLimit, RawLoad, RawSource, RawTarget};
 
 pub(crate) use raw::Overrides;
 
+const DATABASE_FLAG: &str = "--database or the environment variable DATABASE_URL";
 const COMMIT_BYTES_DEFAULT: ByteSize = ByteSize(32 << 20);
 const COMMIT_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 const SPLIT_BYTES_DEFAULT: ByteSize = ByteSize(64 << 20);
@@ -121,6 +122,9 @@ pub(crate) enum JobError {
 }
 
 impl JobError {
+    /// No database is named.
+    pub(crate) const NO_DATABASE: Self =
+        Self::Missing { key: "database.url", flag: DATABASE_FLAG };
     /// Personal data is to be hashed, and there is no key to do it with.
     pub(crate) const NO_KEY: Self = Self::Missing { key: "pii.key_file", flag: "--key-file" };
 }
@@ -137,7 +141,7 @@ impl Job {
     }
 
     fn validate(raw: RawJob) -> Result<Self, JobError> {
-        let database_url = required(raw.database.url, "database.url", "--database")?;
+        let database_url = required(raw.database.url, "database.url", DATABASE_FLAG)?;
         let database_url = expand(&database_url, "database.url")?;
         let source = source_settings(raw.source)?;
         let target = target(raw.target)?;

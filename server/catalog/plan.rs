@@ -19,7 +19,7 @@ use crate::delimited::{Cutter, Dialect};
 use crate::error::RequestError;
 
 const SPLIT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
-const SPLIT_BYTES_MIN: u64 = 1024 * 1024;
+const SPLIT_BYTES_MIN: u64 = 64 * 1024;
 /// Splits of one plan, apart from one a file: keeps the answer below the largest message.
 const SPLITS_MAX: u64 = 10_000;
 

@@ -131,6 +131,10 @@ fn server(tls: Option<&TlsFiles>) -> Result<Server, ServerError> {
 /// Describes ferry's services, the health service, and the details of errors.
 fn reflection() -> ReflectionBuilder<'static> {
     ReflectionBuilder::configure()
+        // Each version would describe itself only; whoever asks one is to see both.
+        .include_reflection_service(false)
+        .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)

@@ -139,7 +139,9 @@ fn a_token_is_needed_where_one_is_configured() {
 
 #[test]
 fn a_dataset_that_a_token_may_not_read_looks_like_one_that_is_not_there() {
-    let source = people(&token_settings("datasets = [\"nothing\"]\n"));
+    let source = people(&token_settings(
+        "datasets = [\"other\"]\n[[dataset]]\nname = \"other\"\nfiles = [\"people.csv\"]\n",
+    ));
     source.write("right.token", TOKEN);
     let server = source.start();
     let database = Database::create();

@@ -141,7 +141,7 @@ async fn splits_together_are_the_file() {
     let split = whole(&mut service).await;
     let whole = rows(&read(&mut service, request(split)).await.unwrap());
 
-    let splits = plan(&mut service, 50_000).await.splits;
+    let splits = plan(&mut service, 64 * 1024).await.splits;
 
     assert!(splits.len() > 5, "{} splits", splits.len());
     let mut together = Vec::new();
@@ -175,7 +175,7 @@ async fn columns_come_as_asked_for() {
 
     projected.columns = vec![column("nmae", "")];
     let status = read(&mut service, projected).await.unwrap_err();
-    let details = assert_refused(&status, Code::InvalidArgument, "COLUMN_NOT_FOUND");
+    let details = assert_refused(&status, Code::FailedPrecondition, "COLUMN_NOT_FOUND");
     assert_eq!(details.metadata["column"], "nmae");
 }
 
