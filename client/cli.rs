@@ -101,7 +101,7 @@ struct JobArguments {
     /// Time after which a transaction is committed [default: 5s].
     #[arg(long, value_name = "DURATION")]
     commit_interval: Option<Span>,
-    /// Size of the ranges that files are cut into [default: 64MiB].
+    /// Size of the ranges that files are cut into [default: 256MiB].
     #[arg(long, value_name = "SIZE")]
     split_bytes: Option<ByteSize>,
     /// Rows that may be refused before the run fails: a count or a percentage [default: 50%].

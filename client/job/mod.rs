@@ -18,7 +18,7 @@ pub(crate) use raw::Overrides;
 const DATABASE_FLAG: &str = "--database or the environment variable DATABASE_URL";
 const COMMIT_BYTES_DEFAULT: ByteSize = ByteSize(32 << 20);
 const COMMIT_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
-const SPLIT_BYTES_DEFAULT: ByteSize = ByteSize(64 << 20);
+const SPLIT_BYTES_DEFAULT: ByteSize = ByteSize(256 << 20);
 /// A file of which more than half is refused was not what the job expected.
 const MAX_REJECTS_DEFAULT: RejectLimit = RejectLimit::Percent(50.0);
 const JOB_NAME_BYTES_MAX: usize = 100;

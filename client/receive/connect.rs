@@ -19,6 +19,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The receiver's windows govern the flow: enough for 1 Gbit/s at 130 ms.
 const WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// A batch in a few frames instead of a hundred.
+const FRAME_BYTES_MAX: u32 = 1024 * 1024;
 
 /// A source host that answers.
 pub(crate) struct Source {
@@ -65,6 +67,7 @@ fn endpoint(settings: &SourceSettings) -> Result<Endpoint, SourceError> {
         .keep_alive_while_idle(true)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
         .tcp_nodelay(true);
     match endpoint.uri().scheme_str() {
         Some("https") => endpoint
