@@ -25,6 +25,9 @@ Exit codes:
   4 database unreachable   5 rejects over the limit   6 accounts do not close
   7 the source refused   8 the database refused   130 stopped by a signal";
 
+/// Threads that wait for the source and for the database; stages have their own.
+const IO_THREADS: usize = 2;
+
 /// Takes tables from a ferry-server into PostgreSQL: typed, pseudonymised, exactly once.
 #[derive(Parser)]
 #[command(name = "ferry-client", version, after_help = AFTER_HELP)]
@@ -185,7 +188,10 @@ impl JobArguments {
 
 /// Does what the command line says.
 pub(crate) fn execute(arguments: Arguments) -> Result<(), ClientError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(IO_THREADS)
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;
         match arguments.verb {

@@ -27,6 +27,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use ferry::host::logging;
 
+/// Batches are made by one thread and freed by another; under the system's
+/// allocator memory grows from that.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     logging::init(arguments.log_level());

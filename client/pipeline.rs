@@ -60,13 +60,12 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    /// Takes a batch through every stage.
-    fn process(&self, batch: Batch<Raw>) -> Result<Chunk, PipelineError> {
+    /// Takes a batch through every stage, into `tuples`.
+    fn process(&self, batch: Batch<Raw>, mut tuples: Vec<u8>) -> Result<Chunk, PipelineError> {
         let batch = clean(batch);
         let batch = check(batch, &self.checks);
         let batch = self.pseudonymiser.pseudonymise(batch)?;
         let batch = transform(batch);
-        let mut tuples = Vec::with_capacity(batch.rows.records.get_array_memory_size());
         self.encoder.encode(&batch, &mut tuples)?;
         Ok(Chunk {
             tuples,
@@ -163,8 +162,12 @@ fn process_all(
     mut batches: mpsc::Receiver<Batch<Raw>>,
     chunks: &mpsc::Sender<Chunk>,
 ) -> Result<(), PipelineError> {
+    let mut tuple_bytes = 0;
     while let Some(batch) = batches.blocking_recv() {
-        if chunks.blocking_send(stages.process(batch)?).is_err() {
+        // The next batch is probably as large as the one before it.
+        let chunk = stages.process(batch, Vec::with_capacity(tuple_bytes))?;
+        tuple_bytes = chunk.tuples.len();
+        if chunks.blocking_send(chunk).is_err() {
             break;
         }
     }

@@ -26,6 +26,11 @@ use crate::settings::Settings;
 /// How long threads that still read a file may take to notice the end.
 const THREADS_END_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Batches are made by one thread and freed by another; under the system's
+/// allocator memory grows from that.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     ferry::host::logging::init(cli.log_level.as_str());

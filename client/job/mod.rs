@@ -123,8 +123,7 @@ pub(crate) enum JobError {
 
 impl JobError {
     /// No database is named.
-    pub(crate) const NO_DATABASE: Self =
-        Self::Missing { key: "database.url", flag: DATABASE_FLAG };
+    pub(crate) const NO_DATABASE: Self = Self::Missing { key: "database.url", flag: DATABASE_FLAG };
     /// Personal data is to be hashed, and there is no key to do it with.
     pub(crate) const NO_KEY: Self = Self::Missing { key: "pii.key_file", flag: "--key-file" };
 }

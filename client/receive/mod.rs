@@ -27,6 +27,8 @@ pub(crate) use error::SourceError;
 /// Marks a batch as the source sent it.
 pub(crate) struct Raw(());
 
+/// Column data of a batch: larger ones take memory and are no faster.
+const BATCH_BYTES: u64 = 512 * 1024;
 /// Name of the stage in quarantine.
 const STAGE: &str = "read";
 
@@ -106,7 +108,7 @@ impl Source {
             position: Some(position.into()),
             columns: columns.iter().map(proto::Column::from).collect(),
             encoding: proto::Encoding::ArrowIpc.into(),
-            max_batch_bytes: 0,
+            max_batch_bytes: BATCH_BYTES,
         };
         let stream = self.service.read_batches(request).await?.into_inner();
         let schema = arrow_schema(columns);
