@@ -120,17 +120,17 @@ mod tests {
         text.parse::<TableName>().ok().map(|table| (table.schema, table.name))
     }
 
-    fn pair(schema: &str, name: &str) -> Option<(Option<String>, String)> {
-        Some((Some(schema.to_owned()), name.to_owned()))
+    fn pair(schema: &str, name: &str) -> (Option<String>, String) {
+        (Some(schema.to_owned()), name.to_owned())
     }
 
     #[test]
     fn names_are_read_as_postgresql_reads_them() {
         assert_eq!(parse("users"), Some((None, "users".to_owned())));
-        assert_eq!(parse(" Public.Users "), pair("public", "users"));
-        assert_eq!(parse("\"Public\".\"my.table\""), pair("Public", "my.table"));
-        assert_eq!(parse("a.\"b\"\"c\""), pair("a", "b\"c"));
-        assert_eq!(parse("t$1.größe_2"), pair("t$1", "größe_2"));
+        assert_eq!(parse(" Public.Users "), Some(pair("public", "users")));
+        assert_eq!(parse("\"Public\".\"my.table\""), Some(pair("Public", "my.table")));
+        assert_eq!(parse("a.\"b\"\"c\""), Some(pair("a", "b\"c")));
+        assert_eq!(parse("t$1.größe_2"), Some(pair("t$1", "größe_2")));
     }
 
     #[test]

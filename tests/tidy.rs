@@ -172,7 +172,7 @@ fn wrong_path(line: &str, own: usize) -> bool {
         };
         let rest = path.strip_prefix(before).and_then(|rest| rest.strip_prefix("::"));
         let after = rest.and_then(|rest| rest.strip_prefix(marker));
-        !after.is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        after.is_none_or(|after| after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
     })
 }
 

@@ -97,8 +97,7 @@ fn is_zero(magnitude: &[u8]) -> bool {
 pub(super) fn split_sign(text: &[u8]) -> (bool, &[u8]) {
     match text {
         [b'-', magnitude @ ..] => (true, magnitude),
-        [b'+', magnitude @ ..] => (false, magnitude),
-        magnitude => (false, magnitude),
+        [b'+', magnitude @ ..] | magnitude => (false, magnitude),
     }
 }
 

@@ -32,7 +32,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    ferry::hex::encode(bytes)
 }
 
 fn subkey(domain: &str) -> Vec<u8> {

@@ -112,8 +112,7 @@ fn a_client_certificate_is_required_where_an_authority_for_them_is_named() {
 
 /// Settings that let in whoever shows [`TOKEN`].
 fn token_settings(more: &str) -> String {
-    let digest: String =
-        Sha256::digest(TOKEN.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = ferry::hex::encode(&Sha256::digest(TOKEN.as_bytes()));
     format!("[[token]]\nname = \"loader\"\nsha256 = \"{digest}\"\n{more}")
 }
 
