@@ -8,7 +8,7 @@ use std::fs;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::hosts::{Process, Server, Source, client, finish, run, write_job};
+use crate::hosts::{Process, Server, Source, client, finish, run, wait_for, write_job};
 use crate::postgres::{Database, NULL, shared_log};
 
 const KEY: &str = "Rotterdam-canary-key-0123456789-abcdefghij";
@@ -161,6 +161,8 @@ fn neither_the_key_nor_a_raw_value_is_found_anywhere() {
         let content = fs::read(format!("/proc/{}/{name}", running.id())).unwrap();
         String::from_utf8_lossy(&content).into_owned()
     };
+    // Until the new program is in place, the process has no arguments yet.
+    wait_for("the client to start", 10, || (!proc_file("cmdline").is_empty()).then_some(()));
     let (arguments, environment) = (proc_file("cmdline"), proc_file("environ"));
     let outcome = running.finish().expect_code(0);
 

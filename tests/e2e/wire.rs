@@ -41,6 +41,15 @@ async fn orders() -> (Source, Server, Service) {
     orders_with("").await
 }
 
+/// Makes the file so large that no buffer holds the whole of it.
+fn grow(source: &Source) {
+    let mut file = std::fs::read_to_string(source.path("orders.csv")).unwrap();
+    for id in ROWS + 1..=ROWS * 20 {
+        writeln!(file, "{id},customer {id},a note").unwrap();
+    }
+    source.write("orders.csv", file);
+}
+
 async fn plan(service: &mut Service, target_split_bytes: u64) -> proto::PlanTransferResponse {
     let request = proto::PlanTransferRequest {
         dataset: "orders".to_owned(),
@@ -276,7 +285,8 @@ async fn lists_come_in_pages() {
 
 #[tokio::test]
 async fn more_streams_than_allowed_are_refused() {
-    let (_source, _server, mut service) = orders_with("[limits]\nstreams_max = 1").await;
+    let (source, _server, mut service) = orders_with("[limits]\nstreams_max = 1").await;
+    grow(&source);
     let split = whole(&mut service).await;
     let mut open = service.read_batches(request(split.clone())).await.unwrap().into_inner();
     open.message().await.unwrap();
@@ -294,11 +304,7 @@ async fn more_streams_than_allowed_are_refused() {
 #[tokio::test]
 async fn a_slow_reader_keeps_its_connection() {
     let (source, _server, mut service) = orders().await;
-    let mut file = std::fs::read_to_string(source.path("orders.csv")).unwrap();
-    for id in ROWS + 1..=ROWS * 20 {
-        writeln!(file, "{id},customer {id},a note").unwrap();
-    }
-    source.write("orders.csv", file);
+    grow(&source);
     let split = whole(&mut service).await;
     let mut stream = service.read_batches(request(split)).await.unwrap().into_inner();
     let (mut messages, mut row_count) = (0, 0);
