@@ -4,19 +4,17 @@
 //! run). The outcome is compared, as a multiset, with what `psql \copy` loads.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::hosts::{Process, Random, Server, Source, free_port, is_soak, run, wait_for};
+use crate::hosts::{Process, Random, Server, Source, free_port, is_soak, run};
 use crate::postgres::{Database, OwnCluster};
 
 const ROWS: u64 = 300_000;
 const DEFINITION: &str =
     "(id bigint, name text, amount numeric(12,2), day date, at timestamptz, note text)";
-/// A moment at which something dies: after so many rows, or so soon after a start.
-enum Moment {
-    Rows(u64),
-    Milliseconds(u64),
-}
+/// Longest time between a start and the next blow; a program is up within a
+/// quarter of it.
+const PAUSE_MILLISECONDS_MAX: u64 = 110;
 
 /// What dies.
 #[derive(Debug, Clone, Copy)]
@@ -61,18 +59,6 @@ impl Trip {
         }
     }
 
-    /// Waits for the moment; a client that ends before it is left so.
-    fn wait_for(&mut self, moment: &Moment) {
-        let begun = Instant::now();
-        wait_for("rows to arrive", 120, || {
-            let has_come = match moment {
-                Moment::Rows(rows) => self.database.count("orders") >= *rows,
-                Moment::Milliseconds(span) => begun.elapsed() >= Duration::from_millis(*span),
-            };
-            (has_come || self.client.ended().is_some()).then_some(())
-        });
-    }
-
     fn strike(&mut self, victim: Victim) {
         self.kills += 1;
         self.hits += u32::from(self.client.ended().is_none());
@@ -105,7 +91,7 @@ impl Trip {
             assert!(attempts < attempts_max, "nothing dies any more, but:\n{}", outcome.text());
         }
         println!("{} of {} blows fell while a client ran", self.hits, self.kills);
-        assert!(self.hits * 2 >= self.kills, "most blows came after the end of the run");
+        assert!(self.hits * 10 >= self.kills * 9, "too many blows came after the end of the run");
         assert_eq!(self.database.count("orders"), ROWS);
         self.database.assert_same_rows("TABLE orders", "TABLE oracle");
         assert_eq!(self.database.count("ferry.quarantine"), 0, "quarantined rows");
@@ -127,6 +113,13 @@ fn start_client(listen: &str, database: &Database) -> Process {
     Process::spawn(&mut command)
 }
 
+/// What most rows carry along.
+const LONG_NOTE: &str = concat!(
+    "\"a note of two hundred and fifty-six characters, which says nothing at all, and says ",
+    "it at some length, so that a table of three hundred thousand rows is large enough to ",
+    "be on its way for some seconds even on a fast machine, and the blows do not miss it..\""
+);
+
 /// Rows with NULLs, empty texts, and records of several lines.
 fn orders() -> String {
     let mut file = String::from("id,name,amount,day,at,note\n");
@@ -136,7 +129,8 @@ fn orders() -> String {
             0 => "\"\"",
             1 => "",
             2 => "\"two\nlines, \"\"quoted\"\"\"",
-            _ => "plain",
+            // Long enough that all the blows fall while rows are on their way.
+            _ => LONG_NOTE,
         };
         writeln!(
             file,
@@ -148,20 +142,15 @@ fn orders() -> String {
     file
 }
 
-/// Strikes at `count` moments spread over the run, a quarter of them soon after a start.
+/// Strikes `count` times, each at a random moment after the start before it.
 fn strike_at_random(trip: &mut Trip, random: &mut Random, count: u64, victims: &[Victim]) {
     let victims_count = u64::try_from(victims.len()).unwrap();
     for number in 0..count {
         let victim = victims[usize::try_from(random.below(victims_count)).unwrap()];
-        let share = ROWS * 9 / 10 / count;
-        let moment = match random.below(4) {
-            0 => Moment::Milliseconds(random.below(300)),
-            _ => Moment::Rows(number * share + random.below(share)),
-        };
-        trip.wait_for(&moment);
-        std::thread::sleep(Duration::from_millis(random.below(25)));
-        println!("blow {number}: {victim:?} at {} rows", trip.database.count("orders"));
+        // The moments themselves are what the test is about.
+        std::thread::sleep(Duration::from_millis(random.below(PAUSE_MILLISECONDS_MAX)));
         trip.strike(victim);
+        println!("blow {number}: {victim:?} at {} rows", trip.database.count("orders"));
         if matches!(victim, Victim::Server) {
             // The client must find out by itself; it may end or come back.
             trip.server = trip.source.start_at(&trip.listen);
@@ -195,10 +184,8 @@ fn a_database_that_crashes_loses_no_row_and_repeats_none() {
     let count = if is_soak() { 10 } else { 1 };
     let mut own = OwnCluster::start();
     let mut trip = Trip::start(own.database());
-    for number in 0..count {
-        let share = ROWS * 9 / 10 / count;
-        trip.wait_for(&Moment::Rows(number * share + random.below(share)));
-        std::thread::sleep(Duration::from_millis(random.below(25)));
+    for _ in 0..count {
+        std::thread::sleep(Duration::from_millis(random.below(PAUSE_MILLISECONDS_MAX)));
         trip.kills += 1;
         trip.hits += u32::from(trip.client.ended().is_none());
         own.cluster.crash();
