@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use ferry::host::logging::Level;
 use ferry::host::settings::{ByteSize, Span};
 use ferry::host::shutdown::Shutdown;
 
@@ -34,9 +35,9 @@ const IO_THREADS: usize = 2;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
-    /// How much is logged to standard error: error, warn, info, debug or trace.
-    #[arg(long, global = true, default_value = "info", value_name = "LEVEL")]
-    log_level: String,
+    /// Least important log lines to show; `RUST_LOG` goes before it.
+    #[arg(long, global = true, value_enum, default_value = "info", value_name = "LEVEL")]
+    pub(crate) log_level: Level,
 }
 
 #[derive(Subcommand)]
@@ -152,13 +153,6 @@ struct DemoArguments {
     /// Leave everything running, and say how to connect and how to stop it.
     #[arg(long)]
     keep: bool,
-}
-
-impl Arguments {
-    /// Level of the log unless `RUST_LOG` says otherwise.
-    pub(crate) fn log_level(&self) -> &str {
-        &self.log_level
-    }
 }
 
 impl JobArguments {

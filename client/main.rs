@@ -34,7 +34,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    logging::init(arguments.log_level());
+    logging::init(arguments.log_level);
     match cli::execute(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

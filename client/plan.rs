@@ -70,7 +70,7 @@ fn show_files(plan: &Plan) {
     }
     output::line(table.to_string());
     let rows: u64 = plan.splits.iter().map(Split::row_count).sum();
-    output::line(format!("{} splits, {rows} rows to load", plan.splits.len()));
+    output::line(format!("splits to load: {}, rows to load: {rows}", plan.splits.len()));
 }
 
 fn file_row(file: &PlannedFile, splits: &[Split]) -> [String; 5] {

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use ferry::host::logging::Level;
 
 const ABOUT: &str = "\
 Serves the records of CSV files on this host, typed and in batches, over gRPC.
@@ -43,7 +44,7 @@ pub(crate) struct Cli {
     pub(crate) config: PathBuf,
     /// Least important log lines to show; `RUST_LOG` goes before it.
     #[arg(long, global = true, value_enum, value_name = "LEVEL", default_value = "info")]
-    pub(crate) log_level: LogLevel,
+    pub(crate) log_level: Level,
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,27 +62,6 @@ pub(crate) enum Command {
     ///
     /// Opens every file's header, and no port.
     Check,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl LogLevel {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
 }
 
 impl Cli {

@@ -33,7 +33,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    ferry::host::logging::init(cli.log_level.as_str());
+    ferry::host::logging::init(cli.log_level);
     let outcome =
         Settings::load(&cli.config, cli.listen()).and_then(|settings| match cli.command {
             Command::Serve { .. } => serve(settings),

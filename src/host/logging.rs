@@ -1,15 +1,43 @@
-//! Log lines on standard error, filtered by `RUST_LOG`, with the level from the command line as default.
+//! Log lines on standard error, as many as the command line or `RUST_LOG` asks for.
 
 use std::io::IsTerminal as _;
 
+use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-/// Sends the log to standard error from now on.
-///
-/// `default_level` is a level such as `info`; `RUST_LOG` goes before it.
-pub fn init(default_level: &str) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level));
+/// Least important lines that are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// What failed.
+    Error,
+    /// What may be wrong.
+    Warn,
+    /// What is done.
+    Info,
+    /// How it is done.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+impl Level {
+    /// The level for ferry's own code; libraries only warn, because at `trace`
+    /// they write a line for each frame of the wire.
+    fn filter(self) -> EnvFilter {
+        let own = match self {
+            Self::Error => return EnvFilter::new("error"),
+            Self::Warn => return EnvFilter::new("warn"),
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        };
+        EnvFilter::new(format!("warn,ferry={own},ferry_client={own},ferry_server={own}"))
+    }
+}
+
+/// Sends the log to standard error from now on; `RUST_LOG` goes before `level`.
+pub fn init(level: Level) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.filter());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
