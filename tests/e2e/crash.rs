@@ -59,6 +59,20 @@ impl Trip {
         }
     }
 
+    /// Starts what is down, and waits for a moment at which a client runs: one
+    /// that was struck before may only now have found out.
+    fn wait_for_moment(&mut self, random: &mut Random) {
+        let attempts_max = 10;
+        for _ in 0..attempts_max {
+            self.revive();
+            // The moments themselves are what the test is about.
+            std::thread::sleep(Duration::from_millis(random.below(PAUSE_MILLISECONDS_MAX)));
+            if self.client.ended().is_none() {
+                return;
+            }
+        }
+    }
+
     fn strike(&mut self, victim: Victim) {
         self.kills += 1;
         self.hits += u32::from(self.client.ended().is_none());
@@ -147,15 +161,9 @@ fn strike_at_random(trip: &mut Trip, random: &mut Random, count: u64, victims: &
     let victims_count = u64::try_from(victims.len()).unwrap();
     for number in 0..count {
         let victim = victims[usize::try_from(random.below(victims_count)).unwrap()];
-        // The moments themselves are what the test is about.
-        std::thread::sleep(Duration::from_millis(random.below(PAUSE_MILLISECONDS_MAX)));
+        trip.wait_for_moment(random);
         trip.strike(victim);
         println!("blow {number}: {victim:?} at {} rows", trip.database.count("orders"));
-        if matches!(victim, Victim::Server) {
-            // The client must find out by itself; it may end or come back.
-            trip.server = trip.source.start_at(&trip.listen);
-        }
-        trip.revive();
     }
 }
 
@@ -185,12 +193,11 @@ fn a_database_that_crashes_loses_no_row_and_repeats_none() {
     let mut own = OwnCluster::start();
     let mut trip = Trip::start(own.database());
     for _ in 0..count {
-        std::thread::sleep(Duration::from_millis(random.below(PAUSE_MILLISECONDS_MAX)));
+        trip.wait_for_moment(&mut random);
         trip.kills += 1;
         trip.hits += u32::from(trip.client.ended().is_none());
         own.cluster.crash();
         own.cluster.restart().unwrap();
-        trip.revive();
     }
     trip.finish();
 }
