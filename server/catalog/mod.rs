@@ -7,6 +7,7 @@ pub(crate) mod files;
 pub(crate) mod fingerprint;
 pub(crate) mod open_file;
 pub(crate) mod plan;
+mod scan;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

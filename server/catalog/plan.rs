@@ -13,8 +13,8 @@ use ferry::wire::generated::FileState;
 use crate::catalog::IsUnwanted;
 use crate::catalog::dataset::{Dataset, check_header};
 use crate::catalog::files::SourceFile;
-use crate::catalog::fingerprint::{ContentHasher, fingerprint};
 use crate::catalog::open_file::OpenFile;
+use crate::catalog::scan::{Scan, ScanRequest, scan};
 use crate::delimited::{Cutter, Dialect};
 use crate::error::RequestError;
 
@@ -116,7 +116,8 @@ impl Planner<'_> {
         };
         match known {
             None => {
-                let scan = self.scan(file, data_start, 0)?;
+                let request = ScanRequest { data_start, cut_from: data_start, known_bytes: 0 };
+                let scan = self.scan(file, request)?;
                 Ok(scan.into_plan(file, FileState::New))
             }
             Some(known) => self.plan_known(file, data_start, known),
@@ -146,12 +147,15 @@ impl Planner<'_> {
                 ranges: self.cut(file, cut_from)?,
             });
         }
-        let scan = self.scan(file, cut_from, known_bytes)?;
+        let scan = self.scan(file, ScanRequest { data_start, cut_from, known_bytes })?;
         let size_bytes = file.stamp.size_bytes;
         let begins_the_same =
-            size_bytes >= known_bytes && scan.prefix_hash == known.fingerprint.content_hash;
-        // A last record without line end may have grown with the file.
-        let goes_on = begins_the_same && file.edge(known.planned_to.byte_offset)?.may_end_range();
+            size_bytes >= known_bytes && scan.known_hash == known.fingerprint.content_hash;
+        // A last record without line end may have grown with the file, and so
+        // may one whose last field was still open.
+        let goes_on = begins_the_same
+            && !scan.is_known_part_open
+            && file.edge(known.planned_to.byte_offset)?.may_end_range();
         if !goes_on {
             let rewritten = Scan { ranges: Vec::new(), ..scan };
             return Ok(rewritten.into_plan(file, FileState::Rewritten));
@@ -160,26 +164,8 @@ impl Planner<'_> {
         Ok(scan.into_plan(file, if has_grown { FileState::Grown } else { FileState::Unchanged }))
     }
 
-    /// Reads the file once: hashes it, and cuts it from a position on.
-    fn scan(
-        &self,
-        file: &OpenFile,
-        cut_from: Position,
-        prefix_bytes: u64,
-    ) -> Result<Scan, RequestError> {
-        let size_bytes = file.stamp.size_bytes;
-        let prefix_end = prefix_bytes.min(size_bytes);
-        let mut pass = Pass {
-            hasher: ContentHasher::new(),
-            cutter: Cutter::new(self.dialect, cut_from, self.target_split_bytes),
-            cut_from: cut_from.byte_offset,
-            offset: 0,
-        };
-        file.read_range(0..prefix_end, self.is_unwanted, |bytes| pass.take(bytes))?;
-        let prefix_hash = pass.hasher.hash();
-        file.read_range(prefix_end..size_bytes, self.is_unwanted, |bytes| pass.take(bytes))?;
-        let fingerprint = fingerprint(file.stamp, &pass.hasher);
-        Ok(Scan { fingerprint, prefix_hash, ranges: pass.cutter.finish() })
+    fn scan(&self, file: &OpenFile, request: ScanRequest) -> Result<Scan, RequestError> {
+        scan(file, self.dialect, self.target_split_bytes, request, self.is_unwanted)
     }
 
     /// Cuts a file whose fingerprint is known.
@@ -189,34 +175,6 @@ impl Planner<'_> {
         file.read_range(range, self.is_unwanted, |bytes| cutter.feed(bytes))?;
         Ok(cutter.finish())
     }
-}
-
-/// One pass over a file.
-struct Pass {
-    hasher: ContentHasher,
-    cutter: Cutter,
-    /// Offset from which on the cutter sees the bytes.
-    cut_from: u64,
-    /// Bytes that have passed.
-    offset: u64,
-}
-
-impl Pass {
-    fn take(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        let skipped = self.cut_from.saturating_sub(self.offset);
-        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-        self.cutter.feed(bytes.get(skipped..).unwrap_or_default());
-        self.offset += bytes.len() as u64;
-    }
-}
-
-/// What one pass over a file found.
-struct Scan {
-    fingerprint: Fingerprint,
-    /// Hash of the bytes that the destination knew.
-    prefix_hash: [u8; 16],
-    ranges: Vec<Range<Position>>,
 }
 
 impl Scan {
@@ -319,6 +277,16 @@ mod tests {
         assert_eq!(state("uid\n1\n23\n"), FileState::Rewritten);
         assert_eq!(state("uid\n1\n2\n3\n"), FileState::Grown);
         assert_eq!(state("uid\n1\n2\r\n3\n"), FileState::Grown);
+    }
+
+    #[test]
+    fn a_quoted_field_that_was_still_open_makes_the_file_a_rewritten_one() {
+        let folder = folder("uid,note\n1,a\n2,\"b\n");
+        let first = plan_file(folder.path(), 100, None);
+        assert_eq!(end(&first), position(18, 2));
+        write(folder.path(), "uid,note\n1,a\n2,\"b\nc\"\n3,d\n");
+        let then = plan_file(folder.path(), 100, Some(&known(&first, end(&first))));
+        assert_eq!(then.state, FileState::Rewritten);
     }
 
     #[test]

@@ -69,6 +69,11 @@ impl Cutter {
         self.last_byte = chunk.last().copied().unwrap_or(self.last_byte);
     }
 
+    /// Whether the input so far ends in the middle of a quoted field.
+    pub(crate) fn is_inside_quotes(&self) -> bool {
+        self.is_quoted
+    }
+
     /// Ends the input; no range if it held no record.
     pub(crate) fn finish(mut self) -> Vec<Range<Position>> {
         if self.record_start < self.offset {
