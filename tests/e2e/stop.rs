@@ -103,7 +103,8 @@ async fn open_stream(url: String) -> tonic::Streaming<proto::ReadBatchesResponse
     service.read_batches(request).await.unwrap().into_inner()
 }
 
-#[tokio::test]
+/// The client's connection must go on in the background to take its leave.
+#[tokio::test(flavor = "multi_thread")]
 async fn an_open_stream_ends_at_the_end_of_a_batch() {
     let (_source, server) = numbers("");
     let mut stream = open_stream(server.url().to_owned()).await;
