@@ -3,7 +3,7 @@
 use ferry::wire::generated::FileState;
 
 use crate::columns::ColumnError;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, StatementError};
 use crate::demo::DemoError;
 use crate::job::JobError;
 use crate::ledger::LedgerError;
@@ -52,8 +52,8 @@ pub(crate) enum ClientError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A statement failed.
-    #[error("{}", crate::database::describe(.0))]
-    Statement(#[from] sqlx::Error),
+    #[error(transparent)]
+    Statement(#[from] StatementError),
     /// A split could not be loaded.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
@@ -98,6 +98,12 @@ pub(crate) enum ClientError {
     /// The operating system refused something that always works.
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
+}
+
+impl From<sqlx::Error> for ClientError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Statement(error.into())
+    }
 }
 
 impl ClientError {
@@ -156,8 +162,8 @@ fn source_class(error: &SourceError) -> (&'static str, u8) {
     }
 }
 
-fn database_class(error: &sqlx::Error) -> (&'static str, u8) {
-    if crate::database::is_connection_lost(error) {
+fn database_class(error: &StatementError) -> (&'static str, u8) {
+    if error.is_connection_lost() {
         ("database_unreachable", exit::DATABASE_UNREACHABLE)
     } else {
         ("database_refused", exit::DATABASE_REFUSED)

@@ -16,6 +16,7 @@ use std::process::ExitStatus;
 use ferry::host::shutdown::Shutdown;
 use sqlx::PgConnection;
 
+use crate::database::StatementError;
 use crate::output::{heading, line};
 use cluster::{Cluster, ClusterError};
 use folder::Folder;
@@ -69,8 +70,8 @@ pub(crate) enum DemoError {
         source: std::io::Error,
     },
     /// The demo's database does not answer.
-    #[error("cannot read the demo's database: {}", crate::database::describe(.0))]
-    Database(#[from] sqlx::Error),
+    #[error("cannot read the demo's database: {0}")]
+    Database(#[from] StatementError),
     /// Not as many rows as there should be: a defect of ferry.
     #[error("{table} holds {found} rows instead of {expected}: please report this")]
     RowsDiffer {

@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, PgConnection, Row as _};
 
 use super::cluster::Cluster;
+use crate::database::StatementError;
 
 /// Database that the demo loads into.
 pub(super) const DATABASE: &str = "postgres";
@@ -29,33 +30,33 @@ JOIN ferry.file USING (file_id)
 ORDER BY file.name, quarantine.row_number";
 
 /// Connects to the demo's database, whatever the environment says of others.
-pub(super) async fn connect(cluster: &Cluster) -> Result<PgConnection, sqlx::Error> {
+pub(super) async fn connect(cluster: &Cluster) -> Result<PgConnection, StatementError> {
     let options: PgConnectOptions = cluster.url(DATABASE).parse()?;
-    options.ssl_mode(PgSslMode::Disable).connect().await
+    Ok(options.ssl_mode(PgSslMode::Disable).connect().await?)
 }
 
 /// The first customers as they were loaded.
-pub(super) async fn customers(conn: &mut PgConnection) -> Result<String, sqlx::Error> {
+pub(super) async fn customers(conn: &mut PgConnection) -> Result<String, StatementError> {
     table(conn, CUSTOMERS).await
 }
 
 /// The records that were refused.
-pub(super) async fn quarantine(conn: &mut PgConnection) -> Result<String, sqlx::Error> {
+pub(super) async fn quarantine(conn: &mut PgConnection) -> Result<String, StatementError> {
     table(conn, QUARANTINE).await
 }
 
 /// Rows in the target table.
-pub(super) async fn count_customers(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(COUNT_CUSTOMERS).fetch_one(conn).await
+pub(super) async fn count_customers(conn: &mut PgConnection) -> Result<i64, StatementError> {
+    Ok(sqlx::query_scalar(COUNT_CUSTOMERS).fetch_one(conn).await?)
 }
 
 /// Rows in quarantine.
-pub(super) async fn count_quarantine(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(COUNT_QUARANTINE).fetch_one(conn).await
+pub(super) async fn count_quarantine(conn: &mut PgConnection) -> Result<i64, StatementError> {
+    Ok(sqlx::query_scalar(COUNT_QUARANTINE).fetch_one(conn).await?)
 }
 
 /// The result of a query whose every column is text.
-async fn table(conn: &mut PgConnection, sql: &'static str) -> Result<String, sqlx::Error> {
+async fn table(conn: &mut PgConnection, sql: &'static str) -> Result<String, StatementError> {
     let rows = sqlx::query(sql).fetch_all(conn).await?;
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED);

@@ -82,7 +82,7 @@ fn refuse_newer(migrator: &Migrator, applied: &[(i64, Vec<u8>)]) -> Result<(), L
 fn explain(error: MigrateError) -> LedgerError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            LedgerError::Database(error)
+            LedgerError::Database(error.into())
         }
         MigrateError::VersionMissing(version) => LedgerError::Newer { version },
         MigrateError::VersionMismatch(version) => LedgerError::Migrate(format!(

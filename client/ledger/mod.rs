@@ -20,17 +20,17 @@ use ferry::position::{Fingerprint, Position};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
-use crate::database;
+use crate::database::StatementError;
 
 /// First half of the advisory locks that ferry takes by name; "fery" in ASCII.
 const LOCK_CLASS: i32 = 0x6665_7279;
 
 /// The ledger cannot be read or does not allow what was asked.
-#[derive(thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum LedgerError {
     /// The database refused or is gone.
-    #[error("{}", database::describe(.0))]
-    Database(sqlx::Error),
+    #[error(transparent)]
+    Database(StatementError),
     /// The tables are of a later version.
     #[error(
         "the ledger in schema ferry was made by a later ferry-client (its migration {version} is unknown here): install that version"
@@ -97,16 +97,9 @@ pub(crate) enum LedgerError {
     Random(getrandom::Error),
 }
 
-/// Shows what may be shown: a message of PostgreSQL can quote values.
-impl fmt::Debug for LedgerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LedgerError({self})")
-    }
-}
-
 impl From<sqlx::Error> for LedgerError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
+        Self::Database(error.into())
     }
 }
 

@@ -2,20 +2,18 @@
 //!
 //! What is found here can be loaded: a table, not a view, that the role may insert into.
 
-use std::fmt;
-
 use ferry::schema::ColumnType;
 use sqlx::{PgConnection, Row as _};
 
-use crate::database;
+use crate::database::StatementError;
 use crate::names::{TableName, quote_ident};
 
 /// A target table that cannot be loaded.
-#[derive(thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum CatalogueError {
     /// The catalogue could not be read.
-    #[error("{}", database::describe(.0))]
-    Database(sqlx::Error),
+    #[error(transparent)]
+    Database(StatementError),
     /// The name belongs to something other than a table.
     #[error("{table} is a {kind}: name a table")]
     NotATable {
@@ -46,16 +44,9 @@ pub(crate) enum CatalogueError {
     },
 }
 
-/// Shows what may be shown: a message of PostgreSQL can quote values.
-impl fmt::Debug for CatalogueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CatalogueError({self})")
-    }
-}
-
 impl From<sqlx::Error> for CatalogueError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
+        Self::Database(error.into())
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::copy::{HEADER, TRAILER};
-use crate::database;
+use crate::database::StatementError;
 use crate::ledger::LedgerError;
 use crate::ledger::quarantine::{self, QuarantinedRow};
 use crate::ledger::splits::{self, Advance, ClaimedSplit};
@@ -69,11 +69,10 @@ pub(crate) struct CommitLimits {
 #[non_exhaustive]
 pub(crate) enum LoadError {
     /// PostgreSQL refused, or the connection broke.
-    #[error("{}, while rows after {from} were loaded", database::describe(.error))]
+    #[error("{error}, while rows after {from} were loaded")]
     Database {
-        /// The error; its own text may hold values and is never shown.
-        #[source]
-        error: sqlx::Error,
+        /// What it said.
+        error: StatementError,
         /// Last committed position.
         from: Position,
     },
@@ -111,7 +110,7 @@ impl Committer<'_> {
         shutdown: &mut Shutdown,
     ) -> Result<Committed, LoadError> {
         let from = self.position;
-        let failed = |error| LoadError::Database { error, from };
+        let failed = |error: sqlx::Error| LoadError::Database { error: error.into(), from };
         let mut transaction = self.connection.begin().await.map_err(failed)?;
         let mut copied = Copied { end: first.end, counts: Counts::default(), refused: Vec::new() };
         let mut copy = transaction.copy_in_raw(self.copy_statement).await.map_err(failed)?;

@@ -1,0 +1,210 @@
+//! Turns a database URL into a connection.
+//!
+//! Invariant: no URL and no password is in any text made here.
+
+mod statement;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use ferry::host::settings::Secret;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection};
+
+use statement::{describe, sqlstate};
+
+pub(crate) use statement::StatementError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a session needs, whatever role, database or server say.
+///
+/// A COPY may take as long as it takes; a wait for somebody else's lock may
+/// not. A worker that hangs or is cut off must not keep its locks: the server
+/// ends its session within about a minute.
+const SESSION_SETTINGS: &str = "
+SET statement_timeout = 0;
+SET lock_timeout = '2min';
+SET idle_in_transaction_session_timeout = '1min';
+SET idle_session_timeout = 0;
+SET tcp_keepalives_idle = 30;
+SET tcp_keepalives_interval = 10;
+SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = '1min';
+SET client_min_messages = warning;
+SET default_transaction_isolation = 'read committed'";
+
+/// Parameters of a URL that sqlx understands; it would log others with their values.
+const URL_PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// A database that cannot be reached or does not let us in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DatabaseError {
+    /// The URL cannot be read; it may hold a password, so it is not shown.
+    #[error(
+        "the database URL is not valid: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %-escapes for special characters in the password"
+    )]
+    InvalidUrl,
+    /// Nobody answers, or not in our language.
+    #[error(
+        "cannot reach the database at {host}:{port}: {reason}; check the URL and that PostgreSQL runs there"
+    )]
+    Unreachable {
+        /// Host name, address or folder of the socket.
+        host: String,
+        /// Port.
+        port: u16,
+        /// What happened.
+        reason: String,
+    },
+    /// The server does not let the user in.
+    #[error(
+        "the database refused user \"{user}\" (SQLSTATE {sqlstate}): check user, password and sslmode in the URL, and pg_hba.conf on the server"
+    )]
+    Authentication {
+        /// User that was refused.
+        user: String,
+        /// 28P01 for a wrong password, 28000 for any other reason.
+        sqlstate: String,
+    },
+    /// The server has no such database.
+    #[error("there is no database \"{database}\" at {host}:{port}: create it, or correct the URL")]
+    NoSuchDatabase {
+        /// Name of the database.
+        database: String,
+        /// Host name, address or folder of the socket.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// The server refuses the session for another reason.
+    #[error("the database at {host}:{port} refused the session: {reason}")]
+    Refused {
+        /// Host name, address or folder of the socket.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Why, without values.
+        reason: String,
+    },
+}
+
+/// Opens a session that is set up for loading.
+pub(crate) async fn connect(
+    url: &Secret,
+    application_name: &str,
+) -> Result<PgConnection, DatabaseError> {
+    let options = parse(url)?.application_name(application_name);
+    match tokio::time::timeout(CONNECT_TIMEOUT, open(&options)).await {
+        Ok(Ok(conn)) => Ok(conn),
+        Ok(Err(error)) => Err(explain(&options, &error)),
+        Err(_) => {
+            let seconds = CONNECT_TIMEOUT.as_secs();
+            Err(unreachable(&options, format!("no answer within {seconds} seconds")))
+        }
+    }
+}
+
+async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut conn = options.connect().await?;
+    // Statements rather than start-up options, which connection poolers refuse.
+    sqlx::raw_sql(SESSION_SETTINGS).execute(&mut conn).await?;
+    Ok(conn)
+}
+
+fn parse(url: &Secret) -> Result<PgConnectOptions, DatabaseError> {
+    let url = url.expose();
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(DatabaseError::InvalidUrl);
+    }
+    let options: PgConnectOptions =
+        without_unknown_parameters(url).parse().map_err(|_| DatabaseError::InvalidUrl)?;
+    Ok(options.extra_float_digits(None::<i8>).disable_statement_logging())
+}
+
+fn without_unknown_parameters(url: &str) -> Cow<'_, str> {
+    let Some((address, query)) = url.split_once('?') else {
+        return Cow::Borrowed(url);
+    };
+    let mut known = Vec::new();
+    for parameter in query.split('&') {
+        let (name, _) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if URL_PARAMETERS.contains(&name) || name.starts_with("options[") {
+            known.push(parameter);
+        } else {
+            tracing::warn!(parameter = name, "parameter of the database URL is ignored");
+        }
+    }
+    Cow::Owned(format!("{address}?{}", known.join("&")))
+}
+
+fn host(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(folder) => folder.display().to_string(),
+        None => options.get_host().to_owned(),
+    }
+}
+
+fn unreachable(options: &PgConnectOptions, reason: String) -> DatabaseError {
+    DatabaseError::Unreachable { host: host(options), port: options.get_port(), reason }
+}
+
+fn explain(options: &PgConnectOptions, error: &sqlx::Error) -> DatabaseError {
+    let (host, port) = (host(options), options.get_port());
+    let user = options.get_username().to_owned();
+    let Some(sqlstate) = sqlstate(error) else {
+        return match error {
+            sqlx::Error::Io(error) => unreachable(options, error.to_string()),
+            sqlx::Error::Tls(error) => unreachable(options, format!("TLS failed: {error}")),
+            _ => unreachable(options, describe(error)),
+        };
+    };
+    match sqlstate.as_str() {
+        "28P01" | "28000" => DatabaseError::Authentication { user, sqlstate },
+        "3D000" => {
+            let database = options.get_database().map_or(user, str::to_owned);
+            DatabaseError::NoSuchDatabase { database, host, port }
+        }
+        "57P03" => unreachable(options, describe(error)),
+        _ => DatabaseError::Refused { host, port, reason: describe(error) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_url_is_not_printed() {
+        for url in ["", "hunter2", "mysql://u:hunter2@h/d", "postgres://u:hunter2@h:port/d"] {
+            let error = parse(&Secret::new(url.to_owned())).expect_err("an invalid URL");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_parameters_are_left_out() {
+        let url = "postgres://u@h/d?sslmode=require&sslpassword=x&channel_binding=require";
+        assert_eq!(without_unknown_parameters(url), "postgres://u@h/d?sslmode=require");
+        assert_eq!(without_unknown_parameters("postgres://u@h/d"), "postgres://u@h/d");
+    }
+}

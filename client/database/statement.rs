@@ -1,0 +1,212 @@
+//! Turns an error of PostgreSQL into words that quote no value.
+//!
+//! PostgreSQL's messages quote values of records, so its errors are told by
+//! their SQLSTATE and by the names of tables, columns and constraints.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+/// Routines of PostgreSQL whose messages name objects and quote no value.
+const ROUTINES_WITHOUT_VALUES: [&str; 6] = [
+    "aclcheck_error",
+    "parserOpenTable",
+    "RangeVarGetRelidExtended",
+    "get_namespace_oid",
+    "LookupExplicitNamespace",
+    "CopyGetAttnums",
+];
+
+/// A statement that failed. It has no source, and its `Debug` is its `Display`:
+/// nothing that prints it, or its causes, can print a value.
+pub(crate) struct StatementError(sqlx::Error);
+
+impl StatementError {
+    /// Whether the session is gone, so that only a new one can tell what was committed.
+    pub(crate) fn is_connection_lost(&self) -> bool {
+        is_connection_lost(&self.0)
+    }
+}
+
+impl From<sqlx::Error> for StatementError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for StatementError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&describe(&self.0))
+    }
+}
+
+impl fmt::Debug for StatementError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for StatementError {}
+
+/// The SQLSTATE of an error, if the server sent it.
+pub(super) fn sqlstate(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(Cow::into_owned)
+}
+
+fn is_connection_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)),
+        _ => false,
+    }
+}
+
+/// What went wrong, in words that quote no value.
+pub(super) fn describe(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => Refusal::from(error).to_string(),
+            None => "the database refused the statement".to_owned(),
+        },
+        sqlx::Error::Io(error) => format!("the connection to the database is lost: {error}"),
+        sqlx::Error::Tls(_) => "the encrypted connection to the database failed".to_owned(),
+        sqlx::Error::Protocol(_) => "the connection to the database is out of step".to_owned(),
+        sqlx::Error::ColumnDecode { index, .. } => {
+            format!("column {index} of a ledger table has an unexpected type")
+        }
+        sqlx::Error::RowNotFound => "a row that must be in the database is missing".to_owned(),
+        _ => "the database driver failed".to_owned(),
+    }
+}
+
+/// The parts of PostgreSQL's error that quote no value.
+#[derive(Default)]
+struct Refusal<'a> {
+    sqlstate: &'a str,
+    constraint: Option<&'a str>,
+    schema: Option<&'a str>,
+    table: Option<&'a str>,
+    column: Option<&'a str>,
+    /// The message, if it can only hold names of objects.
+    message: Option<&'a str>,
+}
+
+impl<'a> From<&'a PgDatabaseError> for Refusal<'a> {
+    fn from(error: &'a PgDatabaseError) -> Self {
+        let is_safe = error.routine().is_some_and(|name| ROUTINES_WITHOUT_VALUES.contains(&name));
+        Self {
+            sqlstate: error.code(),
+            constraint: error.constraint(),
+            schema: error.schema(),
+            table: error.table(),
+            column: error.column(),
+            message: is_safe.then(|| error.message()),
+        }
+    }
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLSTATE {}", meaning(self.sqlstate), self.sqlstate)?;
+        if let Some(message) = self.message {
+            write!(f, ": {message}")?;
+        }
+        if let Some(constraint) = self.constraint {
+            write!(f, ", constraint {constraint}")?;
+        }
+        match (self.schema, self.table) {
+            (Some(schema), Some(table)) => write!(f, ", table {schema}.{table}")?,
+            (None, Some(table)) => write!(f, ", table {table}")?,
+            _ => {}
+        }
+        if let Some(column) = self.column {
+            write!(f, ", column {column}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// What a SQLSTATE means to the person who runs a load.
+fn meaning(sqlstate: &str) -> &'static str {
+    match sqlstate {
+        "23502" => "a row lacks a value that the table requires",
+        "23503" => "a row refers to another one that is not there",
+        "23505" => "a row repeats a key that must be unique",
+        "23514" => "a row breaks a check of the table",
+        "23P01" => "a row collides with another one",
+        "25006" => "the database is read-only: connect to the primary server",
+        "25P03" => "the session was idle in a transaction for too long: run again",
+        "40001" | "40P01" => "the transaction collided with another one: run again",
+        "42501" => "the database user lacks a permission: grant it, then run again",
+        "42703" => "a column is missing in the database",
+        "42P01" => "a table is missing in the database",
+        "3F000" => "a schema is missing in the database: create it",
+        "53100" => "the disk of the database is full: free some space, then run again",
+        "53200" => "the database is out of memory",
+        "53300" => {
+            "the database has no connection left: raise max_connections or run fewer workers"
+        }
+        "55P03" => "another session holds a lock for too long: let it end, then run again",
+        "57014" => "the statement was cancelled on the server",
+        "57P01" => "an administrator ended the session or the server: run again",
+        "57P02" => "the database server crashed: run again once it is up",
+        "57P03" => "the database is starting or stopping: try again in a moment",
+        _ => match sqlstate.get(..2) {
+            Some("08") => "the connection to the database is lost",
+            Some("22") => "a value does not fit its column",
+            Some("23") => "a row breaks a constraint of the table",
+            Some("53") => "the database is out of resources",
+            Some("58") => "the database server has trouble with its files",
+            Some("XX") => "the database has an internal error, see its log",
+            _ => "the database refused a statement",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_constraint_is_named() {
+        let refusal = Refusal {
+            sqlstate: "23505",
+            constraint: Some("users_pkey"),
+            schema: Some("public"),
+            table: Some("users"),
+            ..Refusal::default()
+        };
+        assert_eq!(
+            refusal.to_string(),
+            "a row repeats a key that must be unique (SQLSTATE 23505, constraint users_pkey, table public.users)"
+        );
+    }
+
+    #[test]
+    fn a_missing_permission_names_its_object() {
+        let message = Some("permission denied for schema ferry");
+        let refusal = Refusal { sqlstate: "42501", message, ..Refusal::default() };
+        assert_eq!(
+            refusal.to_string(),
+            "the database user lacks a permission: grant it, then run again (SQLSTATE 42501: permission denied for schema ferry)"
+        );
+    }
+
+    #[test]
+    fn an_unknown_sqlstate_is_told_by_its_class() {
+        assert_eq!(meaning("22P02"), "a value does not fit its column");
+        assert_eq!(meaning("99999"), "the database refused a statement");
+        assert_eq!(meaning(""), "the database refused a statement");
+    }
+
+    #[test]
+    fn a_lost_connection_is_recognised() {
+        let lost = sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into());
+        assert!(is_connection_lost(&lost));
+        assert!(!is_connection_lost(&sqlx::Error::RowNotFound));
+        assert_eq!(sqlstate(&lost), None);
+    }
+}
