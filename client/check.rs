@@ -6,6 +6,7 @@
 use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, BooleanArray};
+use arrow_schema::ArrowError;
 use arrow_select::filter::filter_record_batch;
 use ferry::reject::{Code, Reason, Reject};
 
@@ -26,17 +27,17 @@ pub(crate) struct Checks {
 }
 
 /// Checks a batch.
-pub(crate) fn check(batch: Batch<Clean>, checks: &Checks) -> Batch<Checked> {
+pub(crate) fn check(batch: Batch<Clean>, checks: &Checks) -> Result<Batch<Checked>, ArrowError> {
     let is_violated = |column: &usize| batch.rows.records.column(*column).null_count() > 0;
     let violated: Vec<usize> = checks.required.iter().copied().filter(is_violated).collect();
     if violated.is_empty() {
-        return batch.marked(Checked(()));
+        return Ok(batch.marked(Checked(())));
     }
-    reject_nulls(batch, &violated).marked(Checked(()))
+    Ok(reject_nulls(batch, &violated)?.marked(Checked(())))
 }
 
 /// Moves the rows that are null in one of the columns to the rejects.
-fn reject_nulls(mut batch: Batch<Clean>, required: &[usize]) -> Batch<Clean> {
+fn reject_nulls(mut batch: Batch<Clean>, required: &[usize]) -> Result<Batch<Clean>, ArrowError> {
     let row_count = batch.rows.records.num_rows();
     let mut is_good = BooleanBufferBuilder::new(row_count);
     let mut good_places = Vec::with_capacity(row_count);
@@ -53,11 +54,9 @@ fn reject_nulls(mut batch: Batch<Clean>, required: &[usize]) -> Batch<Clean> {
         batch.rejects.push(StagedReject { stage: STAGE, reject });
     }
     let is_good = BooleanArray::new(is_good.finish(), None);
-    if let Ok(records) = filter_record_batch(&batch.rows.records, &is_good) {
-        batch.rows.records = records;
-        batch.rows.places = good_places;
-    }
-    batch
+    batch.rows.records = filter_record_batch(&batch.rows.records, &is_good)?;
+    batch.rows.places = good_places;
+    Ok(batch)
 }
 
 fn reasons_of(batch: &Batch<Clean>, required: &[usize], row: usize) -> Vec<Reason> {

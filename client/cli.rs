@@ -10,7 +10,9 @@ use ferry::host::shutdown::Shutdown;
 use crate::demo::{self, DemoOptions};
 use crate::error::ClientError;
 use crate::job::{Job, Overrides};
-use crate::report::Display;
+use crate::output::Style;
+use crate::report::{self, Display};
+use crate::run::unless_stopped;
 use crate::{plan, run, status};
 
 const AFTER_HELP: &str = "\
@@ -187,25 +189,35 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), ClientError> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let shutdown = Shutdown::on_signals()?;
+        let mut shutdown = Shutdown::on_signals()?;
         match arguments.verb {
-            Verb::Run(run) => {
-                let display =
-                    if run.quiet || run.json { Display::Hidden } else { Display::Automatic };
-                let style = if run.json { run::Style::Json } else { run::Style::Table };
-                run::run_and_report(&run.job.load()?, display, style, shutdown).await
-            }
-            Verb::Plan(plan) => plan::show(&plan.load()?).await,
+            Verb::Run(run) => execute_run(run, shutdown).await,
+            Verb::Plan(plan) => unless_stopped(&mut shutdown, plan::show(&plan.load()?)).await,
             Verb::Status(status) => {
-                let style = if status.json { status::Style::Json } else { status::Style::Table };
+                let style = Style::of(status.json);
                 let scope =
                     status::Scope::new(status.job.as_deref(), status.name, status.database)?;
-                status::show(&scope, style).await
+                unless_stopped(&mut shutdown, status::show(&scope, style)).await
             }
-            Verb::Migrate(migrate) => status::migrate(&migrate.database).await,
+            Verb::Migrate(migrate) => {
+                unless_stopped(&mut shutdown, status::migrate(&migrate.database)).await
+            }
             Verb::Demo(demo) => Ok(demo::run(DemoOptions { keep: demo.keep }, shutdown).await?),
         }
     })
+}
+
+async fn execute_run(arguments: RunArguments, shutdown: Shutdown) -> Result<(), ClientError> {
+    let is_silent = arguments.quiet || arguments.json;
+    let display = if is_silent { Display::Hidden } else { Display::Automatic };
+    let style = Style::of(arguments.json);
+    match arguments.job.load() {
+        Ok(job) => run::run_and_report(&job, display, style, shutdown).await,
+        Err(error) => {
+            report::RunReport::new("").finish(Some(&error), style);
+            Err(error)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -104,6 +104,19 @@ pub(crate) fn plan_columns(
     Ok(planned)
 }
 
+/// The plan as the ledger keeps it: what a run did to each column.
+pub(crate) fn to_json(columns: &[PlannedColumn]) -> String {
+    let entry = |column: &PlannedColumn| {
+        serde_json::json!({
+            "name": column.source.name,
+            "read_as": column.source.column_type.to_string(),
+            "loaded_as": column.target.column_type.to_string(),
+            "pii": column.pii_domain,
+        })
+    };
+    columns.iter().map(entry).collect::<serde_json::Value>().to_string()
+}
+
 fn is_among(name: &str, planned: &[PlannedColumn]) -> bool {
     planned.iter().any(|column| column.source.name == name)
 }

@@ -65,6 +65,14 @@ pub(crate) enum ClientError {
         /// Names of the files.
         files: String,
     },
+    /// The target vanished after rows were loaded into it.
+    #[error(
+        "table {table} does not exist, but this job has loaded rows into it before: use another job name (--name) to load all again into a new one"
+    )]
+    TargetGone {
+        /// Name of the table.
+        table: String,
+    },
     /// More rows were refused than the job allows.
     #[error(
         "{quarantined} of {read} rows were refused, more than load.max_rejects = {limit} allows: see ferry.quarantine for the reasons"
@@ -126,6 +134,7 @@ impl ClientError {
             Self::Catalogue(CatalogueError::Database(error)) | Self::Statement(error) => {
                 database_class(error)
             }
+            Self::TargetGone { .. } => ("target_gone", exit::DATABASE_REFUSED),
             Self::Catalogue(_) => ("database_refused", exit::DATABASE_REFUSED),
             Self::Ledger(error) => ledger_class(error),
             Self::Pipeline(error) => pipeline_class(error),
@@ -173,7 +182,9 @@ fn database_class(error: &StatementError) -> (&'static str, u8) {
 fn ledger_class(error: &LedgerError) -> (&'static str, u8) {
     match error {
         LedgerError::Database(error) => database_class(error),
-        LedgerError::JobChanged { .. } => ("configuration", exit::USAGE),
+        LedgerError::JobChanged { .. }
+        | LedgerError::ColumnsChanged { .. }
+        | LedgerError::NoLongerHashed { .. } => ("configuration", exit::USAGE),
         _ => ("ledger", exit::DATABASE_REFUSED),
     }
 }

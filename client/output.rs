@@ -4,6 +4,22 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+/// Whom an answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Tables for people.
+    Table,
+    /// One JSON object for machines.
+    Json,
+}
+
+impl Style {
+    /// What the flag `--json` asks for.
+    pub(crate) fn of(is_json: bool) -> Self {
+        if is_json { Self::Json } else { Self::Table }
+    }
+}
+
 /// A line of the program's answer.
 pub(crate) fn line(text: impl AsRef<str>) {
     // A reader that went away, such as `head`, is not an error of ours.

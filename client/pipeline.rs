@@ -63,7 +63,7 @@ impl Stages {
     /// Takes a batch through every stage, into `tuples`.
     fn process(&self, batch: Batch<Raw>, mut tuples: Vec<u8>) -> Result<Chunk, PipelineError> {
         let batch = clean(batch);
-        let batch = check(batch, &self.checks);
+        let batch = check(batch, &self.checks)?;
         let batch = self.pseudonymiser.pseudonymise(batch)?;
         let batch = transform(batch);
         self.encoder.encode(&batch, &mut tuples)?;

@@ -12,20 +12,11 @@ use crate::job::{JobError, read_identity};
 use crate::ledger::accounts::{self, FileAccount};
 use crate::ledger::migrate;
 use crate::ledger::runs::{self, RunSummary};
-use crate::output;
+use crate::output::{self, Style};
 use crate::run::APPLICATION_NAME;
 
 /// Runs that are listed.
 const RUNS_SHOWN: i64 = 10;
-
-/// How the status is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// As tables for people.
-    Table,
-    /// As one JSON object for machines.
-    Json,
-}
 
 /// Whose status is asked for.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ CREATE TABLE ferry.run (
     source_url    text        NOT NULL,
     dataset       text        NOT NULL,
     target        text        NOT NULL,
+    columns       jsonb       NOT NULL,
     pii_key_id    text,
     state         text        NOT NULL DEFAULT 'running',
     started_at    timestamptz NOT NULL DEFAULT now(),
@@ -26,6 +27,7 @@ CREATE INDEX run_by_job ON ferry.run (job, run_id);
 COMMENT ON TABLE ferry.run IS 'One execution of a job, by one worker or by several together.';
 COMMENT ON COLUMN ferry.run.source_url IS 'Source host, without credentials.';
 COMMENT ON COLUMN ferry.run.target IS 'Table that the run loads.';
+COMMENT ON COLUMN ferry.run.columns IS 'Name, types and PII domain of each column that the run loads.';
 COMMENT ON COLUMN ferry.run.pii_key_id IS 'Key that made the pseudonyms of the run; null if it made none.';
 COMMENT ON COLUMN ferry.run.error_code IS 'Why the last worker gave up, as a stable word.';
 COMMENT ON COLUMN ferry.run.error_message IS 'Why the last worker gave up; holds no value of a record.';

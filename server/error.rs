@@ -100,6 +100,8 @@ pub(crate) enum RequestError {
     TooManyFiles { max: usize },
     #[error("{max} streams are open already: try again later, or raise limits.streams_max")]
     TooManyStreams { max: usize },
+    #[error("the reader took nothing for {seconds} s: go on from the last position")]
+    ReaderTooSlow { seconds: u64 },
     #[error("server is stopping: go on from the last position once it is back")]
     Stopping,
     #[error("unexpected: {0}")]

@@ -16,6 +16,7 @@ use crate::catalog::files::FileSet;
 use crate::delimited::Dialect;
 use crate::error::ServerError;
 
+const MIN_AGE_DEFAULT: Duration = Duration::from_secs(10);
 const LISTEN_DEFAULT: &str = "127.0.0.1:7443";
 const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 const STREAMS_DEFAULT: usize = 64;
@@ -102,6 +103,7 @@ struct RawDataset {
     description: String,
     files: Vec<String>,
     delimiter: Option<String>,
+    min_age: Option<Span>,
     #[serde(default)]
     columns: BTreeMap<String, String>,
 }
@@ -199,7 +201,8 @@ fn validate_dataset(name: DatasetName, raw: RawDataset, root: &Path) -> Result<D
         declared.insert(column, column_type);
     }
     let files = FileSet::new(root, &raw.files)?;
-    Ok(Dataset { name, description: raw.description, files, dialect, declared })
+    let min_age = raw.min_age.map_or(MIN_AGE_DEFAULT, |span| span.0);
+    Ok(Dataset { name, description: raw.description, files, dialect, min_age, declared })
 }
 
 fn parse_delimiter(text: &str, quote: u8) -> Result<u8, String> {

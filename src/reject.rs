@@ -60,6 +60,8 @@ impl Code {
     pub const TOO_FEW_FIELDS: Self = Self::known("too_few_fields");
     /// The record has more fields than the header.
     pub const TOO_MANY_FIELDS: Self = Self::known("too_many_fields");
+    /// A quote was opened and never closed.
+    pub const UNCLOSED_QUOTE: Self = Self::known("unclosed_quote");
     /// A field is not UTF-8.
     pub const BAD_UTF8: Self = Self::known("bad_utf8");
     /// A text holds a NUL byte, which PostgreSQL cannot store.

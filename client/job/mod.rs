@@ -1,5 +1,6 @@
 //! Turns `job.toml`, the environment and flags into a [`Job`] whose every setting is usable.
 
+mod identity;
 mod raw;
 
 use std::path::{Path, PathBuf};
@@ -13,11 +14,15 @@ use ferry::schema::ColumnType;
 use crate::names::TableName;
 use raw::{RawColumn, RawJob, RawLimit, RawLoad, RawSource, RawTarget};
 
+pub(crate) use identity::read_identity;
 pub(crate) use raw::Overrides;
+
+use identity::default_name;
 
 const DATABASE_FLAG: &str = "--database or the environment variable DATABASE_URL";
 const COMMIT_BYTES_DEFAULT: ByteSize = ByteSize(32 << 20);
 const COMMIT_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
+const COMMIT_INTERVAL_MAX: Duration = Duration::from_secs(20);
 const SPLIT_BYTES_DEFAULT: ByteSize = ByteSize(256 << 20);
 /// A file of which more than half is refused was not what the job expected.
 const MAX_REJECTS_DEFAULT: RejectLimit = RejectLimit::Percent(50.0);
@@ -149,7 +154,7 @@ impl Job {
         if has_pii && raw.pii.key_file.is_none() {
             return Err(JobError::NO_KEY);
         }
-        let default_name = || format!("{}:{}", source.dataset, target.table);
+        let default_name = || default_name(&source.dataset, &target.table);
         Ok(Self {
             name: job_name(raw.name.unwrap_or_else(default_name))?,
             database_url,
@@ -160,24 +165,6 @@ impl Job {
             source,
         })
     }
-}
-
-/// What a job file says of the job's place in the ledger.
-#[derive(Default)]
-pub(crate) struct JobIdentity {
-    /// Name of the job.
-    pub(crate) name: Option<String>,
-    /// Where the ledger is, variables not yet replaced.
-    pub(crate) database_url: Option<String>,
-}
-
-/// Reads only who the job is, so that its other settings need not be usable.
-pub(crate) fn read_identity(file: &Path) -> Result<JobIdentity, JobError> {
-    let raw: RawJob = read_toml(file)?;
-    let dataset = raw.source.dataset.unwrap_or_default();
-    let table = raw.target.into_iter().next().and_then(|target| target.table);
-    let default_name = table.map(|table| format!("{dataset}:{table}"));
-    Ok(JobIdentity { name: raw.name.or(default_name), database_url: raw.database.url })
 }
 
 /// Makes the paths in a job file relative to the folder that it lies in.
@@ -315,6 +302,10 @@ fn load_limits(raw: &RawLoad) -> Result<LoadLimits, JobError> {
     if commit_interval.is_zero() {
         return Err(JobError::Invalid("load.commit_interval must be longer than 0s".to_owned()));
     }
+    if commit_interval > COMMIT_INTERVAL_MAX {
+        let text = "load.commit_interval must be at most 20s: a worker that does not commit loses its lease after 60s";
+        return Err(JobError::Invalid(text.to_owned()));
+    }
     let max_rejects = match &raw.max_rejects {
         None => MAX_REJECTS_DEFAULT,
         Some(RawLimit::Count(count)) => RejectLimit::Count(*count),
@@ -361,7 +352,7 @@ mod tests {
     #[test]
     fn defaults_fill_what_the_file_leaves_out() {
         let job = job(&format!("{SMALL}target = [{{ table = 'public.users' }}]")).expect("valid");
-        assert_eq!(job.name, "customers:public.users");
+        assert_eq!(job.name, "customers:users");
         assert_eq!(job.load.commit_bytes, 32 << 20);
         assert_eq!(job.load.max_rejects, RejectLimit::Percent(50.0));
         assert!(!job.target.create);

@@ -64,6 +64,24 @@ pub(crate) enum LedgerError {
         /// The run.
         run: RunId,
     },
+    /// The job loads other columns, or in another way, than its unfinished run.
+    #[error(
+        "run {run} of this job is not finished and began with other columns, types or PII settings: finish it with the old ones first, or give the changed job another name"
+    )]
+    ColumnsChanged {
+        /// The unfinished run.
+        run: RunId,
+    },
+    /// A column that was pseudonymised would now be loaded as it is.
+    #[error(
+        "column \"{column}\" was hashed by run {run} of this job and now is not: hash it again, or give the changed job another name"
+    )]
+    NoLongerHashed {
+        /// The job's last run.
+        run: RunId,
+        /// Name of the column.
+        column: String,
+    },
     /// The job was changed while one of its runs was not finished.
     #[error(
         "run {run} of this job is not finished and has {what} {before}, not {now}: finish it with the old setting first, or give the changed job another name"

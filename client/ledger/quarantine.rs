@@ -40,6 +40,25 @@ impl fmt::Debug for QuarantinedRow {
     }
 }
 
+/// Bytes that a quarantined row takes beside the text of its record.
+const ROW_BYTES: u64 = 256;
+
+/// About how many bytes some rows take in memory and in the transaction.
+pub(crate) fn bytes(rows: &[QuarantinedRow]) -> u64 {
+    rows.iter().map(|row| ROW_BYTES + row.record.as_ref().map_or(0, record_bytes)).sum()
+}
+
+fn record_bytes(record: &Value) -> u64 {
+    let members = record.as_object().into_iter().flatten();
+    members
+        .map(|(name, value)| {
+            // Name, text, and what the tree around them takes.
+            let text = value.as_str().map_or(0, str::len);
+            (name.len() + text + 64) as u64
+        })
+        .sum()
+}
+
 const INSERT: &str = "
 INSERT INTO ferry.quarantine
     (run_id, file_id, split_id, row_number, byte_start, byte_end, stage, code, column_name,

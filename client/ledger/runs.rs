@@ -22,6 +22,8 @@ pub(crate) struct RunFacts<'a> {
     pub(crate) target: &'a str,
     /// Key of the pseudonyms; `None` if no column is pseudonymised.
     pub(crate) pii_key_id: Option<&'a str>,
+    /// Name, types and PII domain of each column, as a JSON array of objects.
+    pub(crate) columns: &'a str,
 }
 
 /// The run that a worker joins.
@@ -89,10 +91,16 @@ async fn find_resumable(
     facts: &RunFacts<'_>,
 ) -> Result<Option<RunId>, LedgerError> {
     let last = sqlx::query(
-        "SELECT run_id, state, dataset, target, pii_key_id
+        "SELECT run_id, state, dataset, target, pii_key_id, columns = $2::jsonb AS has_columns,
+                (SELECT before ->> 'name'
+                 FROM jsonb_array_elements(columns) AS before
+                 JOIN jsonb_array_elements($2::jsonb) AS now
+                   ON now ->> 'name' = before ->> 'name'
+                 WHERE before ->> 'pii' IS NOT NULL AND now ->> 'pii' IS NULL LIMIT 1) AS unhashed
          FROM ferry.run WHERE job = $1 ORDER BY run_id DESC LIMIT 1 FOR UPDATE",
     )
     .bind(facts.job)
+    .bind(facts.columns)
     .fetch_optional(&mut *conn)
     .await?;
     let Some(last) = last else {
@@ -100,10 +108,16 @@ async fn find_resumable(
     };
     let run_id = RunId(last.try_get("run_id")?);
     let state = RunState::parse(last.try_get("state")?)?;
+    if let Some(column) = last.try_get("unhashed")? {
+        return Err(LedgerError::NoLongerHashed { run: run_id, column });
+    }
     if state == RunState::Finished {
         return Ok(None);
     }
     let has_undone = has_undone_splits(conn, run_id).await?;
+    if has_undone && !last.try_get::<bool, _>("has_columns")? {
+        return Err(LedgerError::ColumnsChanged { run: run_id });
+    }
     let pii_key_id: Option<String> = last.try_get("pii_key_id")?;
     let settings = [
         ("dataset", Some(last.try_get("dataset")?), Some(facts.dataset)),
@@ -152,8 +166,9 @@ async fn resume(
 
 async fn begin(conn: &mut PgConnection, facts: &RunFacts<'_>) -> Result<RunId, LedgerError> {
     let run_id = sqlx::query_scalar(
-        "INSERT INTO ferry.run (job, source_url, dataset, target, pii_key_id, ferry_version)
-         VALUES ($1, $2, $3, $4, $5, $6) RETURNING run_id",
+        "INSERT INTO ferry.run
+             (job, source_url, dataset, target, pii_key_id, ferry_version, columns)
+         VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb) RETURNING run_id",
     )
     .bind(facts.job)
     .bind(facts.source_url)
@@ -161,6 +176,7 @@ async fn begin(conn: &mut PgConnection, facts: &RunFacts<'_>) -> Result<RunId, L
     .bind(facts.target)
     .bind(facts.pii_key_id)
     .bind(FERRY_VERSION)
+    .bind(facts.columns)
     .fetch_one(conn)
     .await?;
     Ok(RunId(run_id))

@@ -119,7 +119,7 @@ impl Committer<'_> {
         let mut bytes_sent = 0;
         let mut next = Some(first);
         while let Some(chunk) = next {
-            bytes_sent += chunk.tuples.len() as u64;
+            bytes_sent += chunk.tuples.len() as u64 + quarantine::bytes(&chunk.quarantined);
             copy.send(chunk.tuples.as_slice()).await.map_err(failed)?;
             copied.take(chunk);
             next = None;

@@ -72,6 +72,7 @@ impl From<Status> for SourceError {
             }
             // ferry-server gives a reason with each of its own errors.
             Code::Unknown | Code::Internal if reason.is_empty() => Self::Lost(innermost(&status)),
+            Code::ResourceExhausted => Self::Lost(status.message().to_owned()),
             _ => Self::Refused { reason, message: status.message().to_owned() },
         }
     }

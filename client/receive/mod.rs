@@ -14,6 +14,7 @@ use ferry::position::{Fingerprint, Position, Split};
 use ferry::reject::Reject;
 use ferry::schema::{Column, arrow_schema};
 use ferry::wire::codec::Decoder;
+use ferry::wire::convert::required_position;
 use ferry::wire::generated as proto;
 use proto::read_batches_response::Step;
 use tonic::Streaming;
@@ -29,6 +30,8 @@ pub(crate) struct Raw(());
 
 /// Column data of a batch: larger ones take memory and are no faster.
 const BATCH_BYTES: u64 = 512 * 1024;
+/// Most rejects between two positions; the server sends a thousand.
+const REJECTS_MAX: usize = 100_000;
 /// Name of the stage in quarantine.
 const STAGE: &str = "read";
 
@@ -50,6 +53,8 @@ pub(crate) struct PlannedFile {
     pub(crate) fingerprint: Fingerprint,
     /// What has become of it since it was planned.
     pub(crate) state: proto::FileState,
+    /// Bytes at its end that are left for a later run.
+    pub(crate) unfinished_bytes: u64,
 }
 
 impl Source {
@@ -90,6 +95,7 @@ impl Source {
                 name: file.name,
                 fingerprint: fingerprint.try_into()?,
                 state,
+                unfinished_bytes: file.unfinished_bytes,
             });
         }
         let splits = response.splits.into_iter().map(Split::try_from);
@@ -167,7 +173,7 @@ impl Receiver {
                     return self.accept(rows).map(Some);
                 }
                 Step::Progress(progress) => {
-                    let end = progress.end.ok_or_else(|| missing("progress.end"))?.into();
+                    let end = required_position(progress.end, "progress.end")?;
                     let rows = Rows {
                         records: self.empty.clone(),
                         places: Vec::new(),
@@ -188,20 +194,29 @@ impl Receiver {
         for reject in rejects.rejects {
             self.rejects.push(reject.try_into()?);
         }
+        if self.rejects.len() > REJECTS_MAX {
+            let text = format!("more than {REJECTS_MAX} rejects came without a position");
+            return Err(SourceError::Protocol(text));
+        }
         Ok(())
     }
 
     /// Takes a batch if every record of its range is accounted for.
     fn accept(&mut self, rows: Rows) -> Result<Batch<Raw>, SourceError> {
-        if rows.start != self.position || rows.end < rows.start {
+        let is_next = rows.start == self.position
+            && rows.end.byte_offset >= rows.start.byte_offset
+            && rows.end.byte_offset <= self.split_end.byte_offset;
+        if !is_next {
             return Err(SourceError::Gap { expected: self.position, found: rows.start });
         }
         let rejects = std::mem::take(&mut self.rejects);
-        let records = rows.end.row_number - rows.start.row_number;
+        let unaccounted = || SourceError::Unaccounted { start: rows.start, end: rows.end };
+        let records =
+            rows.end.row_number.checked_sub(rows.start.row_number).ok_or_else(unaccounted)?;
         let row_count = rows.places.len() as u64;
         let reject_count = rejects.len() as u64;
         if row_count + reject_count != records {
-            return Err(SourceError::Unaccounted { start: rows.start, end: rows.end });
+            return Err(unaccounted());
         }
         self.position = rows.end;
         self.row_count += row_count;

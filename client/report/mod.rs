@@ -6,10 +6,10 @@ mod summary;
 use serde::Serialize;
 
 use crate::error::{ClientError, file_state_word};
+use crate::output::Style;
 use crate::receive::Plan;
 
 pub(crate) use progress::{Display, Progress};
-pub(crate) use summary::{print, print_json};
 
 /// What a run did. Its JSON form is what `--json` prints.
 #[derive(Debug, Clone, Serialize)]
@@ -63,8 +63,18 @@ impl RunReport {
             .collect();
     }
 
-    /// Says how the run ended.
-    pub(crate) fn conclude(&mut self, error: Option<&ClientError>) {
+    /// Says how the run ended, and prints it.
+    pub(crate) fn finish(mut self, error: Option<&ClientError>, style: Style) {
+        self.conclude(error);
+        match style {
+            Style::Json => summary::print_json(&self),
+            // Without a run there is nothing but the error, which is told apart.
+            Style::Table if self.run_id.is_some() => summary::print(&self),
+            Style::Table => {}
+        }
+    }
+
+    fn conclude(&mut self, error: Option<&ClientError>) {
         self.state = match error {
             None if self.rows == Rows::default() => ReportState::NothingNew,
             None => ReportState::Finished,

@@ -7,7 +7,7 @@ use super::{ReportState, Rows, RunReport};
 use crate::output;
 
 /// Prints a report for people.
-pub(crate) fn print(report: &RunReport) {
+pub(super) fn print(report: &RunReport) {
     if report.state == ReportState::NothingNew {
         output::line(format!("{}: nothing new to load", report.job));
         return;
@@ -21,7 +21,7 @@ pub(crate) fn print(report: &RunReport) {
 }
 
 /// Prints a report for machines.
-pub(crate) fn print_json(report: &RunReport) {
+pub(super) fn print_json(report: &RunReport) {
     match serde_json::to_string(report) {
         Ok(json) => output::line(json),
         Err(error) => tracing::error!(%error, "the report cannot be written as JSON"),

@@ -15,7 +15,7 @@ use ferry::wire::generated::FileState;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::check::Checks;
-use crate::columns::PlannedColumn;
+use crate::columns::{self, PlannedColumn};
 use crate::database;
 use crate::error::ClientError;
 use crate::job::{Job, JobError, SourceSettings};
@@ -26,10 +26,11 @@ use crate::ledger::{RunId, files};
 use crate::load::commit::{CommitLimits, Committed};
 use crate::load::copy::CopyEncoder;
 use crate::names::{TableName, quote_ident};
+use crate::output::Style;
 use crate::pipeline::{SplitLoad, Stages};
 use crate::pseudonym::{PseudonymKey, Pseudonymiser, Treatment};
 use crate::receive::{self, Plan, PlannedFile, Source};
-use crate::report::{self, Display, Progress, RunReport};
+use crate::report::{Display, Progress, RunReport};
 
 use accounts::RejectGuard;
 pub(crate) use prepare::{APPLICATION_NAME, TargetColumns, look_up_columns};
@@ -38,15 +39,6 @@ pub(crate) use prepare::{APPLICATION_NAME, TargetColumns, look_up_columns};
 const LEASE_SECONDS: i32 = 60;
 /// How often a worker looks for a split that another one gave up.
 const CLAIM_INTERVAL: Duration = Duration::from_millis(200);
-
-/// How a report is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// As a table for people.
-    Table,
-    /// As one JSON object for machines.
-    Json,
-}
 
 /// Runs a job and prints what it did.
 pub(crate) async fn run_and_report(
@@ -59,12 +51,7 @@ pub(crate) async fn run_and_report(
     let mut report = RunReport::new(&job.name);
     let outcome = run(job, display, shutdown, &mut report).await;
     report.seconds = began.elapsed().as_secs_f64();
-    report.conclude(outcome.as_ref().err());
-    match style {
-        Style::Json => report::print_json(&report),
-        Style::Table if report.run_id.is_some() => report::print(&report),
-        Style::Table => {}
-    }
+    report.finish(outcome.as_ref().err(), style);
     outcome
 }
 
@@ -76,17 +63,26 @@ async fn run(
     report: &mut RunReport,
 ) -> Result<(), ClientError> {
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
-    let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
-    let mut source = receive::connect(&job.source).await?;
-    let columns = prepare::prepare(job, &mut source, &mut connection).await?;
-    let worker = WorkerId::random()?;
-    workers::hold(&mut connection, worker).await?;
-    let run_id = open_run(job, key.as_ref(), &mut connection).await?;
+    let mut stop = shutdown.clone();
+    let opened = Attempt::open(job, key.as_ref(), shutdown);
+    let (mut attempt, columns) = unless_stopped(&mut stop, opened).await?;
+    let run_id = attempt.run_id;
     report.run_id = Some(run_id.0);
-    let mut attempt = Attempt { job, run_id, worker, source, connection, shutdown };
     let outcome = attempt.load(&columns, key.as_ref(), display, report).await;
     let Attempt { connection, .. } = attempt;
     settle(job, run_id, connection, outcome, report).await
+}
+
+/// Does something, unless a stop is requested before it is done.
+pub(crate) async fn unless_stopped<T>(
+    shutdown: &mut Shutdown,
+    work: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => Err(ClientError::Interrupted),
+        done = work => done,
+    }
 }
 
 /// Writes to the ledger and to the report how a run ended.
@@ -138,6 +134,7 @@ async fn record(
 /// Opens a run, or the one that was interrupted.
 async fn open_run(
     job: &Job,
+    columns: &[PlannedColumn],
     key: Option<&PseudonymKey>,
     connection: &mut PgConnection,
 ) -> Result<RunId, ClientError> {
@@ -147,6 +144,7 @@ async fn open_run(
         source_url: &job.source.url,
         dataset: &job.source.dataset,
         target: &job.target.table.to_string(),
+        columns: &columns::to_json(columns),
         pii_key_id: key_id.as_deref(),
     };
     let opened = runs::open(connection, &facts).await?;
@@ -167,7 +165,22 @@ struct Attempt<'a> {
     shutdown: Shutdown,
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    /// Connects both ends, makes ledger and target ready, and opens the run.
+    async fn open(
+        job: &'a Job,
+        key: Option<&PseudonymKey>,
+        shutdown: Shutdown,
+    ) -> Result<(Self, TargetColumns), ClientError> {
+        let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
+        let mut source = receive::connect(&job.source).await?;
+        let columns = prepare::prepare(job, &mut source, &mut connection).await?;
+        let worker = WorkerId::random()?;
+        workers::hold(&mut connection, worker).await?;
+        let run_id = open_run(job, &columns.columns, key, &mut connection).await?;
+        Ok((Self { job, run_id, worker, source, connection, shutdown }, columns))
+    }
+
     async fn load(
         &mut self,
         columns: &TargetColumns,
@@ -191,8 +204,17 @@ impl Attempt<'_> {
         let Job { name, source: SourceSettings { dataset, .. }, load, .. } = self.job;
         let known = files::known(&mut self.connection, name, dataset).await?;
         let wanted: Vec<_> = columns.iter().map(|column| column.source.clone()).collect();
-        let plan = self.source.plan(dataset, &wanted, load.split_bytes, &known).await?;
+        let planning = self.source.plan(dataset, &wanted, load.split_bytes, &known);
+        let planning = async { Ok(planning.await?) };
+        let plan = unless_stopped(&mut self.shutdown, planning).await?;
         refuse_rewritten(&plan.files)?;
+        for file in plan.files.iter().filter(|file| file.unfinished_bytes > 0) {
+            tracing::warn!(
+                file = file.name,
+                bytes = file.unfinished_bytes,
+                "the last record has no end yet and the file changed a moment ago: it is left for the next run"
+            );
+        }
         let seen: Vec<_> =
             plan.files.iter().map(|file| (file.name.clone(), file.fingerprint.clone())).collect();
         register(&mut self.connection, self.run_id, name, dataset, &seen, &plan.splits).await?;
@@ -208,6 +230,8 @@ impl Attempt<'_> {
     ) -> Result<(), ClientError> {
         let stages = Arc::new(stages(&columns.columns, key)?);
         let copy_statement = copy_statement(&columns.table, &columns.columns);
+        // What earlier attempts refused counts too.
+        guard.take(0, 0)?;
         let mut is_waiting = false;
         loop {
             if self.shutdown.is_requested() {

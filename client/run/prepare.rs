@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::columns::{ColumnError, PlannedColumn, plan_columns};
 use crate::error::ClientError;
 use crate::job::Job;
-use crate::ledger::{lock_job, migrate};
+use crate::ledger::{files, lock_job, migrate};
 use crate::load::catalogue::TargetTable;
 use crate::load::ddl;
 use crate::names::TableName;
@@ -41,6 +41,9 @@ pub(super) async fn prepare(
     let Some(ddl) = &planned.ddl else {
         return Ok(planned);
     };
+    if !files::known(connection, &job.name, &job.source.dataset).await?.is_empty() {
+        return Err(ClientError::TargetGone { table: job.target.table.to_string() });
+    }
     create_table(job, ddl, connection).await?;
     // Another worker may have made it first, in its own way.
     look_up_columns(job, &dataset_columns, connection).await

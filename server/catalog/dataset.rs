@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ferry::host::settings::nearest;
 use ferry::schema::{Column, ColumnType};
@@ -61,6 +62,9 @@ pub(crate) struct Dataset {
     pub(crate) description: String,
     pub(crate) files: FileSet,
     pub(crate) dialect: Dialect,
+    /// While a file has changed less than so long ago, its last record may
+    /// still be written.
+    pub(crate) min_age: Duration,
     /// Types by the name of the column; what is not here is text.
     pub(crate) declared: BTreeMap<String, ColumnType>,
 }
@@ -166,6 +170,7 @@ pub(crate) mod tests {
             description: String::new(),
             files: FileSet::new(&root, &["*.csv".to_owned()]).expect("pattern is allowed"),
             dialect: Dialect::default(),
+            min_age: Duration::ZERO,
             declared: declared.iter().map(declare).collect(),
         }
     }

@@ -97,12 +97,8 @@ impl OpenFile {
 
     /// Reads the header; an empty file has none.
     pub(crate) fn read_header(&self, dialect: Dialect) -> Result<Option<Header>, RequestError> {
-        if self.stamp.size_bytes == 0 {
-            return Ok(None);
-        }
-        let header = read_header(self.section(0..self.stamp.size_bytes)?, dialect)
-            .map_err(|error| RequestError::of_file(&self.name, error))?;
-        Ok(Some(header))
+        read_header(self.section(0..self.stamp.size_bytes)?, dialect)
+            .map_err(|error| RequestError::of_file(&self.name, error))
     }
 
     /// A reader of these bytes; only the section taken last may be read.

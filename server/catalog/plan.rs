@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::{Duration, SystemTime};
 
 use ferry::position::{Fingerprint, Position};
 use ferry::schema::Column;
@@ -14,7 +15,7 @@ use crate::catalog::IsUnwanted;
 use crate::catalog::dataset::{Dataset, check_header};
 use crate::catalog::files::SourceFile;
 use crate::catalog::open_file::OpenFile;
-use crate::catalog::scan::{Scan, ScanRequest, scan};
+use crate::catalog::scan::{Scan, ScanRequest, finish, scan};
 use crate::delimited::{Cutter, Dialect};
 use crate::error::RequestError;
 
@@ -55,6 +56,8 @@ pub(crate) struct FilePlan {
     pub(crate) state: FileState,
     /// Ranges of the splits, in order.
     pub(crate) ranges: Vec<Range<Position>>,
+    /// Bytes behind the last range that are left for later.
+    pub(crate) unfinished_bytes: u64,
 }
 
 /// Plans all files of a dataset.
@@ -79,12 +82,19 @@ pub(crate) fn plan(
         columns: &columns,
         target_split_bytes: target_split_bytes(request.target_split_bytes, &sources),
         is_unwanted,
+        settled_nanos: settled_nanos(SystemTime::now(), dataset.min_age),
     };
     let mut files = Vec::with_capacity(sources.len());
     for source in &sources {
         files.push(planner.plan_file(&source.open()?, request.known.get(&source.name))?);
     }
     Ok(Plan { columns, files })
+}
+
+/// When a file must have changed last, in nanoseconds since 1970, to be as old as `min_age`.
+fn settled_nanos(now: SystemTime, min_age: Duration) -> i64 {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.saturating_sub(min_age).as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn target_split_bytes(asked: u64, sources: &[SourceFile]) -> u64 {
@@ -99,6 +109,8 @@ struct Planner<'a> {
     columns: &'a [Column],
     target_split_bytes: u64,
     is_unwanted: IsUnwanted<'a>,
+    /// A file that changed later, in nanoseconds since 1970, may still be written.
+    settled_nanos: i64,
 }
 
 impl Planner<'_> {
@@ -116,7 +128,7 @@ impl Planner<'_> {
         };
         match known {
             None => {
-                let request = ScanRequest { data_start, cut_from: data_start, known_bytes: 0 };
+                let request = self.request(data_start, data_start, 0);
                 let scan = self.scan(file, request)?;
                 Ok(scan.into_plan(file, FileState::New))
             }
@@ -140,14 +152,16 @@ impl Planner<'_> {
             )));
         }
         if file.stamp.is_of(&known.fingerprint) {
+            let (ranges, unfinished_bytes) = self.cut(file, cut_from)?;
             return Ok(FilePlan {
                 name: file.name.clone(),
                 fingerprint: known.fingerprint.clone(),
                 state: FileState::Unchanged,
-                ranges: self.cut(file, cut_from)?,
+                ranges,
+                unfinished_bytes,
             });
         }
-        let scan = self.scan(file, ScanRequest { data_start, cut_from, known_bytes })?;
+        let scan = self.scan(file, self.request(data_start, cut_from, known_bytes))?;
         let size_bytes = file.stamp.size_bytes;
         let begins_the_same =
             size_bytes >= known_bytes && scan.known_hash == known.fingerprint.content_hash;
@@ -157,11 +171,15 @@ impl Planner<'_> {
             && !scan.is_known_part_open
             && file.edge(known.planned_to.byte_offset)?.may_end_range();
         if !goes_on {
-            let rewritten = Scan { ranges: Vec::new(), ..scan };
+            let rewritten = Scan { ranges: Vec::new(), unfinished_bytes: 0, ..scan };
             return Ok(rewritten.into_plan(file, FileState::Rewritten));
         }
         let has_grown = size_bytes > known_bytes;
         Ok(scan.into_plan(file, if has_grown { FileState::Grown } else { FileState::Unchanged }))
+    }
+
+    fn request(&self, data_start: Position, cut_from: Position, known_bytes: u64) -> ScanRequest {
+        ScanRequest { data_start, cut_from, known_bytes, settled_nanos: self.settled_nanos }
     }
 
     fn scan(&self, file: &OpenFile, request: ScanRequest) -> Result<Scan, RequestError> {
@@ -169,18 +187,22 @@ impl Planner<'_> {
     }
 
     /// Cuts a file whose fingerprint is known.
-    fn cut(&self, file: &OpenFile, start: Position) -> Result<Vec<Range<Position>>, RequestError> {
+    fn cut(
+        &self,
+        file: &OpenFile,
+        start: Position,
+    ) -> Result<(Vec<Range<Position>>, u64), RequestError> {
         let mut cutter = Cutter::new(self.dialect, start, self.target_split_bytes);
         let range = start.byte_offset..file.stamp.size_bytes;
         file.read_range(range, self.is_unwanted, |bytes| cutter.feed(bytes))?;
-        Ok(cutter.finish())
+        Ok(finish(cutter, file, self.settled_nanos))
     }
 }
 
 impl Scan {
     fn into_plan(self, file: &OpenFile, state: FileState) -> FilePlan {
-        let Self { fingerprint, ranges, .. } = self;
-        FilePlan { name: file.name.clone(), fingerprint, state, ranges }
+        let Self { fingerprint, ranges, unfinished_bytes, .. } = self;
+        FilePlan { name: file.name.clone(), fingerprint, state, ranges, unfinished_bytes }
     }
 }
 
@@ -211,6 +233,7 @@ mod tests {
             columns: &[],
             target_split_bytes,
             is_unwanted: &|| false,
+            settled_nanos: i64::MAX,
         };
         planner.plan_file(&source.open().expect("it opens"), known).expect("it is planned")
     }
@@ -277,6 +300,28 @@ mod tests {
         assert_eq!(state("uid\n1\n23\n"), FileState::Rewritten);
         assert_eq!(state("uid\n1\n2\n3\n"), FileState::Grown);
         assert_eq!(state("uid\n1\n2\r\n3\n"), FileState::Grown);
+    }
+
+    #[test]
+    fn a_record_that_may_still_be_written_is_left_for_later() {
+        let folder = folder("uid\n1\n2");
+        let dataset = dataset(folder.path(), &[]);
+        let plan = |min_age: u64| {
+            let source = dataset.files.find("a.csv").expect("no error").expect("file is there");
+            let min_age = Duration::from_secs(min_age);
+            let planner = Planner {
+                dialect: dataset.dialect,
+                columns: &[],
+                target_split_bytes: 100,
+                is_unwanted: &|| false,
+                settled_nanos: settled_nanos(SystemTime::now(), min_age),
+            };
+            planner.plan_file(&source.open().expect("it opens"), None).expect("it is planned")
+        };
+        let young = plan(3600);
+        assert_eq!((end(&young), young.unfinished_bytes), (position(6, 1), 1));
+        let settled = plan(0);
+        assert_eq!((end(&settled), settled.unfinished_bytes), (position(7, 2), 0));
     }
 
     #[test]

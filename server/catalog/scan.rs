@@ -19,6 +19,8 @@ pub(super) struct ScanRequest {
     pub(super) cut_from: Position,
     /// Bytes that the destination's fingerprint covers.
     pub(super) known_bytes: u64,
+    /// A file that changed later, in nanoseconds since 1970, may still be written.
+    pub(super) settled_nanos: i64,
 }
 
 /// What one pass over a file found.
@@ -31,6 +33,22 @@ pub(super) struct Scan {
     pub(super) is_known_part_open: bool,
     /// Ranges of the records that are not planned.
     pub(super) ranges: Vec<Range<Position>>,
+    /// Bytes behind them that are left for later.
+    pub(super) unfinished_bytes: u64,
+}
+
+/// Cuts the end of a file: a last record that may still be written is left out
+/// if the file changed after `settled_nanos` (since 1970).
+pub(super) fn finish(
+    cutter: Cutter,
+    file: &OpenFile,
+    settled_nanos: i64,
+) -> (Vec<Range<Position>>, u64) {
+    let unfinished_bytes = cutter.unfinished_bytes();
+    if unfinished_bytes == 0 || file.stamp.modified_unix_nanos <= settled_nanos {
+        return (cutter.finish(), 0);
+    }
+    (cutter.finish_before_unfinished(), unfinished_bytes)
 }
 
 /// Reads a file once: hashes it, and cuts it from a position on.
@@ -41,7 +59,7 @@ pub(super) fn scan(
     request: ScanRequest,
     is_unwanted: IsUnwanted<'_>,
 ) -> Result<Scan, RequestError> {
-    let ScanRequest { data_start, cut_from, known_bytes } = request;
+    let ScanRequest { data_start, cut_from, known_bytes, settled_nanos } = request;
     let size_bytes = file.stamp.size_bytes;
     let known_end = known_bytes.min(size_bytes);
     let mut pass = Pass {
@@ -55,11 +73,13 @@ pub(super) fn scan(
     file.read_range(0..known_end, is_unwanted, |bytes| pass.take(bytes))?;
     let known_hash = pass.hasher.hash();
     file.read_range(known_end..size_bytes, is_unwanted, |bytes| pass.take(bytes))?;
+    let (ranges, unfinished_bytes) = finish(pass.new_part, file, settled_nanos);
     Ok(Scan {
         fingerprint: fingerprint(file.stamp, &pass.hasher),
         known_hash,
         is_known_part_open: pass.known_part.is_inside_quotes(),
-        ranges: pass.new_part.finish(),
+        ranges,
+        unfinished_bytes,
     })
 }
 

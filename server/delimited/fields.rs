@@ -6,6 +6,8 @@ use ferry::reject::Code;
 use memchr::{memchr, memchr_iter};
 use serde::de::IgnoredAny;
 
+use super::numeric::is_storable;
+
 /// The field without the white space that PostgreSQL ignores around most values.
 #[inline]
 pub(super) fn trim(field: &[u8]) -> &[u8] {
@@ -113,7 +115,37 @@ pub(super) fn jsonb(field: &[u8]) -> Result<&str, Code> {
     let document = text(field)?;
     serde_json::from_str::<IgnoredAny>(document).map_err(|_| Code::BAD_JSON)?;
     check_escapes(field)?;
+    check_numbers(field)?;
     Ok(document)
+}
+
+/// Looks at the numbers of a document, which is otherwise known to be valid.
+fn check_numbers(document: &[u8]) -> Result<(), Code> {
+    let mut rest = document;
+    while let Some(index) = rest.iter().position(|byte| matches!(byte, b'"' | b'-' | b'0'..=b'9')) {
+        let token = &rest[index..];
+        let length = if token[0] == b'"' { string_length(token) } else { number_length(token) };
+        if token[0] != b'"' && !is_storable(&token[..length]) {
+            return Err(Code::OUT_OF_RANGE);
+        }
+        rest = &token[length..];
+    }
+    Ok(())
+}
+
+/// Bytes of the string that a text begins with, quotes included.
+fn string_length(text: &[u8]) -> usize {
+    let mut index = 1;
+    while index < text.len() && text[index] != b'"' {
+        index += if text[index] == b'\\' { 2 } else { 1 };
+    }
+    (index + 1).min(text.len())
+}
+
+/// Bytes of the number that a text begins with.
+fn number_length(text: &[u8]) -> usize {
+    let is_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    text.iter().take_while(|byte| is_number(byte)).count()
 }
 
 /// Looks at the `\u` escapes of a document, which is otherwise known to be valid.

@@ -23,11 +23,11 @@ pub(crate) struct Header {
     pub(crate) end: Position,
 }
 
-/// Reads the header from the start of a file.
+/// Reads the header from the start of a file; `None` if there is no record yet.
 pub(crate) fn read_header<R: Read>(
     mut input: R,
     dialect: Dialect,
-) -> Result<Header, DelimitedError> {
+) -> Result<Option<Header>, DelimitedError> {
     let mut lead = Vec::with_capacity(BOM.len());
     input.by_ref().take(BOM.len() as u64).read_to_end(&mut lead)?;
     let text = lead.strip_prefix(BOM).unwrap_or(&lead);
@@ -36,10 +36,10 @@ pub(crate) fn read_header<R: Read>(
     let start = Position { byte_offset, row_number: 0 };
     let mut records = RecordReader::new(text.chain(input), dialect, start);
     let Some(record) = records.next()? else {
-        return Err(bad("the file is empty: write the names of the columns in its first line"));
+        return Ok(None);
     };
     let end = Position { byte_offset: record.place().byte_end, row_number: 0 };
-    Ok(Header { names: names(&record)?, end })
+    Ok(Some(Header { names: names(&record)?, end }))
 }
 
 fn names(record: &Record<'_>) -> Result<Vec<String>, DelimitedError> {
@@ -71,7 +71,8 @@ mod tests {
     use super::*;
 
     fn header(file: &[u8]) -> Result<Header, String> {
-        read_header(file, Dialect::default()).map_err(|error| error.to_string())
+        let header = read_header(file, Dialect::default()).map_err(|error| error.to_string());
+        header.map(|header| header.expect("a header"))
     }
 
     fn end(file: &[u8]) -> u64 {
@@ -97,8 +98,9 @@ mod tests {
 
     #[test]
     fn headers_without_use_are_refused() {
-        assert!(header(b"").unwrap_err().contains("empty"));
-        assert!(header(b"\r\n\n").unwrap_err().contains("empty"));
+        for file in [&b""[..], b"\r\n\n", b"\xEF\xBB\xBF\n"] {
+            assert_eq!(read_header(file, Dialect::default()).expect("no error"), None);
+        }
         assert!(header(b"a,\xFF\n").unwrap_err().contains("column 2 is not UTF-8"));
         assert!(header(b"a,b,a\n").unwrap_err().contains("\"a\" twice"));
         assert!(header(&[b','; 1600]).unwrap_err().contains("1601 columns"));

@@ -125,6 +125,11 @@ pub(super) fn numeric_text(field: &[u8], digits: Option<Precision>) -> Result<&[
     if fits { Ok(text) } else { Err(Code::OUT_OF_RANGE) }
 }
 
+/// Whether a number of a JSON document is one that PostgreSQL's numeric holds.
+pub(super) fn is_storable(number: &[u8]) -> bool {
+    matches!(lex(number), Ok(Numeric::Finite(number)) if number.fits_unconstrained())
+}
+
 /// What the text of a numeric says.
 enum Numeric<'a> {
     Nan,
@@ -154,11 +159,20 @@ impl Number<'_> {
 
     fn fits_unconstrained(&self) -> bool {
         self.integer_digits().is_none_or(|digits| digits <= INTEGER_DIGITS_MAX)
-            && count(self.fraction) - self.exponent <= FRACTION_DIGITS_MAX
+            && self.has_sane_exponent()
+    }
+
+    /// Whether PostgreSQL reads the number at all, whatever it is rounded to.
+    fn has_sane_exponent(&self) -> bool {
+        self.exponent <= INTEGER_DIGITS_MAX
+            && count(self.fraction).saturating_sub(self.exponent) <= FRACTION_DIGITS_MAX
     }
 
     /// Whether the number, rounded to the scale, has no digit too many.
     fn fits(&self, Precision { precision, scale }: Precision) -> bool {
+        if !self.has_sane_exponent() {
+            return false;
+        }
         let Some(integer_digits) = self.integer_digits() else {
             return true;
         };

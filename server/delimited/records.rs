@@ -11,7 +11,7 @@ use ferry::position::{Place, Position};
 use ferry::wire::RECORD_BYTES_MAX;
 use memchr::memchr;
 
-use super::{DelimitedError, Dialect};
+use super::{Cutter, DelimitedError, Dialect};
 
 /// Bytes that are read at once, until a record needs more.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -114,6 +114,12 @@ impl<R: Read> RecordReader<R> {
         }
         self.row_number += 1;
 
+        let is_unclosed = !is_terminated && {
+            let content = &self.buffer[self.start..self.parsed];
+            let mut cutter = Cutter::new(self.dialect, Position::default(), u64::MAX);
+            cutter.feed(content);
+            cutter.is_inside_quotes()
+        };
         let content = &self.buffer[self.start..self.start + content_length];
         let ends = &self.ends[..field_count];
         self.quoted.clear();
@@ -128,7 +134,7 @@ impl<R: Read> RecordReader<R> {
             byte_end: self.offset(self.parsed),
         };
         let text = &self.text[..text_end];
-        Ok(Some(Record { text, ends, quoted: &self.quoted, place }))
+        Ok(Some(Record { text, ends, quoted: &self.quoted, place, is_unclosed }))
     }
 
     /// Skips blank lines; whether a record follows them.
@@ -209,12 +215,18 @@ pub(crate) struct Record<'a> {
     ends: &'a [usize],
     quoted: &'a [bool],
     place: Place,
+    is_unclosed: bool,
 }
 
 impl<'a> Record<'a> {
     /// Number of fields, at least one.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Whether its last field is quoted and the file ends before the quote does.
+    pub(crate) fn is_unclosed(&self) -> bool {
+        self.is_unclosed
     }
 
     /// Where the record lies.

@@ -57,7 +57,7 @@ impl Rows {
 
     /// Appends a record, or says everything that is wrong with it.
     pub(super) fn push(&mut self, record: &Record<'_>) -> Result<(), Reject> {
-        if record.len() != self.field_count {
+        if record.len() != self.field_count || record.is_unclosed() {
             return Err(self.reject_shape(record));
         }
         let mut row_bytes = 0;
@@ -97,8 +97,11 @@ impl Rows {
 
     #[cold]
     fn reject_shape(&self, record: &Record<'_>) -> Reject {
-        let has_too_few = record.len() < self.field_count;
-        let code = if has_too_few { Code::TOO_FEW_FIELDS } else { Code::TOO_MANY_FIELDS };
+        let code = match record.len() {
+            _ if record.is_unclosed() => Code::UNCLOSED_QUOTE,
+            count if count < self.field_count => Code::TOO_FEW_FIELDS,
+            _ => Code::TOO_MANY_FIELDS,
+        };
         Reject { place: record.place(), reasons: vec![Reason::of_record(code)], fields: Vec::new() }
     }
 

@@ -74,14 +74,29 @@ impl Cutter {
         self.is_quoted
     }
 
-    /// Ends the input; no range if it held no record.
+    /// Bytes of a last record without line end, or with an open quote.
+    pub(crate) fn unfinished_bytes(&self) -> u64 {
+        self.offset - self.record_start
+    }
+
+    /// Ends the input after an unfinished last record; no range if it held no record.
     pub(crate) fn finish(mut self) -> Vec<Range<Position>> {
-        if self.record_start < self.offset {
+        if self.unfinished_bytes() > 0 {
             self.cut_if_due();
             self.boundary.row_number += 1;
         }
-        if self.boundary.row_number > self.split_start.row_number {
-            let end = Position { byte_offset: self.offset, ..self.boundary };
+        let end = Position { byte_offset: self.offset, ..self.boundary };
+        self.end_at(end)
+    }
+
+    /// Ends the input before an unfinished last record.
+    pub(crate) fn finish_before_unfinished(self) -> Vec<Range<Position>> {
+        let end = Position { byte_offset: self.record_start, ..self.boundary };
+        self.end_at(end)
+    }
+
+    fn end_at(mut self, end: Position) -> Vec<Range<Position>> {
+        if end.row_number > self.split_start.row_number {
             self.ranges.push(self.split_start..end);
         }
         self.ranges

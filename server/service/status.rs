@@ -13,13 +13,15 @@ use crate::error::RequestError;
 /// Logs a refusal and turns it into a status.
 pub(super) fn refuse(error: &RequestError) -> Status {
     let (code, reason) = kind(error);
+    // Quoted: names in it may be a caller's own words, line ends included.
+    let text = error.to_string();
     if code == Code::Internal {
-        tracing::error!(reason, %error, "request failed");
+        tracing::error!(reason, error = ?text, "request failed");
     } else {
-        tracing::info!(reason, %error, "request refused");
+        tracing::info!(reason, error = ?text, "request refused");
     }
     let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, metadata(error));
-    Status::with_error_details(code, error.to_string(), details)
+    Status::with_error_details(code, text, details)
 }
 
 /// The code, and the reason that programs may rely on.
@@ -43,6 +45,7 @@ pub(super) fn kind(error: &RequestError) -> (Code, &'static str) {
         RequestError::BadHeader { .. } => (Code::FailedPrecondition, "BAD_HEADER"),
         RequestError::TooManyFiles { .. } => (Code::FailedPrecondition, "TOO_MANY_FILES"),
         RequestError::TooManyStreams { .. } => (Code::ResourceExhausted, "TOO_MANY_STREAMS"),
+        RequestError::ReaderTooSlow { .. } => (Code::DeadlineExceeded, "READER_TOO_SLOW"),
         RequestError::Stopping => (Code::Unavailable, "STOPPING"),
         RequestError::FileUnreadable { .. } => (Code::Internal, "FILE_UNREADABLE"),
         RequestError::Internal(_) => (Code::Internal, "INTERNAL"),
@@ -72,6 +75,7 @@ fn metadata(error: &RequestError) -> HashMap<String, String> {
         | RequestError::InvalidRequest(_)
         | RequestError::TooManyFiles { .. }
         | RequestError::TooManyStreams { .. }
+        | RequestError::ReaderTooSlow { .. }
         | RequestError::Stopping
         | RequestError::Internal(_) => Vec::new(),
     };

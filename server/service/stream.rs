@@ -5,6 +5,7 @@
 
 use std::mem::take;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferry::batch::Batch;
 use ferry::host::shutdown::Shutdown;
@@ -14,7 +15,9 @@ use ferry::wire::codec::Encoder;
 use ferry::wire::generated::read_batches_response::Step;
 use ferry::wire::generated::{self as proto, Encoding, ReadBatchesResponse};
 use ferry::wire::{BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX, BATCH_BYTES_MIN, rows};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tonic::Status;
 
 use crate::catalog::Catalog;
@@ -32,6 +35,12 @@ const ROWS_BATCH_BYTES_MAX: u64 = 512 * 1024;
 const REJECTS_MAX: usize = 1000;
 /// A message of rejects ends with the one that would take it over this size.
 const REJECTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// A stream ends if its reader takes nothing for so long; a commit may wait two
+/// minutes for somebody's lock.
+const READER_PATIENCE: Duration = Duration::from_mins(5);
+/// How long the reason for an early end is offered.
+const REASON_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What goes to the receiver.
 pub(super) type Message = Result<ReadBatchesResponse, Status>;
@@ -55,6 +64,8 @@ pub(super) struct BatchStream {
     pub(super) dataset: Arc<Dataset>,
     pub(super) encoding: Encoding,
     pub(super) sender: mpsc::Sender<Message>,
+    /// Where waiting for the receiver is timed.
+    pub(super) runtime: Handle,
     pub(super) shutdown: Shutdown,
     pub(super) audit: StreamAudit,
 }
@@ -78,8 +89,12 @@ impl BatchStream {
             Ok(()) => "END",
             Err(Ended::Refused(error)) if !self.sender.is_closed() => {
                 let (_, reason) = kind(&error);
-                // A receiver that goes now does not miss the reason.
-                let _ = self.sender.blocking_send(Err(refuse(&error)));
+                // A receiver that goes now does not miss the reason, and one
+                // that takes nothing must not hold the thread.
+                let refusal = Err(refuse(&error));
+                let _ = self
+                    .runtime
+                    .block_on(async { timeout(REASON_PATIENCE, self.sender.send(refusal)).await });
                 reason
             }
             Err(Ended::Refused(_) | Ended::ReceiverGone) => "CANCELLED",
@@ -142,7 +157,13 @@ impl BatchStream {
 
     fn send(&self, step: Step) -> Result<(), Ended> {
         let message = ReadBatchesResponse { step: Some(step) };
-        self.sender.blocking_send(Ok(message)).map_err(|_| Ended::ReceiverGone)
+        let sending = async { timeout(READER_PATIENCE, self.sender.send(Ok(message))).await };
+        match self.runtime.block_on(sending) {
+            Ok(sent) => sent.map_err(|_| Ended::ReceiverGone),
+            Err(_) => {
+                Err(RequestError::ReaderTooSlow { seconds: READER_PATIENCE.as_secs() }.into())
+            }
+        }
     }
 }
 
@@ -202,7 +223,9 @@ mod tests {
             trigger.request();
         }
         let (sender, mut receiver) = mpsc::channel(100);
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let stream = BatchStream {
+            runtime: runtime.handle().clone(),
             catalog: Arc::new(Catalog::new(Vec::new())),
             dataset: Arc::new(dataset),
             encoding: Encoding::Rows,

@@ -14,6 +14,7 @@ use ferry::wire::convert::required_position;
 use ferry::wire::generated as proto;
 use ferry::wire::generated::transfer_service_server::TransferService;
 use prost::Message as _;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
@@ -180,6 +181,7 @@ impl TransferService for Transfer {
             dataset,
             encoding,
             sender: sender.clone(),
+            runtime: Handle::current(),
             shutdown: self.shutdown.clone(),
             audit: StreamAudit::begin(caller.name, peer, &request.split, request.position),
         };
@@ -282,6 +284,7 @@ fn plan_message(
             name: file.name,
             fingerprint: Some(fingerprint),
             state: file.state.into(),
+            unfinished_bytes: file.unfinished_bytes,
         });
     }
     if message.encoded_len() > MESSAGE_BYTES_MAX {

@@ -52,15 +52,20 @@ pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, SettingsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| SettingsError::Unreadable { path: shown(), source })?;
     toml::from_str(&text)
-        .map_err(|error| SettingsError::Invalid { path: shown(), message: explain(&error) })
+        .map_err(|error| SettingsError::Invalid { path: shown(), message: explain(&error, &text) })
 }
 
-/// The error with line, column and, for a mistyped key, the nearest known key.
-fn explain(error: &toml::de::Error) -> String {
-    let text = error.to_string();
+/// What is wrong and where; the line itself is not shown, because it may hold a secret.
+fn explain(error: &toml::de::Error, text: &str) -> String {
+    let place = error.span().and_then(|span| text.get(..span.start)).map(|before| {
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|char| *char != '\n').count() + 1;
+        format!("line {line}, column {column}: ")
+    });
+    let message = format!("{}{}", place.unwrap_or_default(), error.message());
     match nearest_key(error.message()) {
-        Some(key) => format!("{}\ndid you mean `{key}`?", text.trim_end()),
-        None => text.trim_end().to_owned(),
+        Some(key) => format!("{message}: did you mean `{key}`?"),
+        None => message,
     }
 }
 
@@ -241,6 +246,15 @@ mod tests {
         std::fs::write(&path, "colums = []\n").expect("file is written");
         let error = read_toml::<Example>(&path).expect_err("an unknown key is refused");
         assert!(error.to_string().ends_with("did you mean `columns`?"), "{error}");
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_not_shown() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("job.toml");
+        std::fs::write(&path, "a = 1\nurl = \"hunter2\" x\n").expect("file is written");
+        let error = read_toml::<toml::Table>(&path).expect_err("it is not TOML").to_string();
+        assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -26,12 +26,19 @@ impl From<proto::Position> for Position {
     }
 }
 
+/// Largest offset and row number: what the ledger, and a file, can hold.
+const OFFSET_MAX: u64 = i64::MAX.unsigned_abs();
+
 /// Reads a position that a message must have.
 pub fn required_position(
     position: Option<proto::Position>,
     field: &str,
 ) -> Result<Position, InvalidMessage> {
-    position.map(Position::from).ok_or_else(|| invalid(format!("field `{field}` is missing")))
+    let position = position.ok_or_else(|| invalid(format!("field `{field}` is missing")))?;
+    if position.byte_offset > OFFSET_MAX || position.row_number > OFFSET_MAX {
+        return Err(invalid(format!("field `{field}` is larger than {OFFSET_MAX}")));
+    }
+    Ok(position.into())
 }
 
 impl From<&Fingerprint> for proto::Fingerprint {

@@ -22,6 +22,7 @@ mod crash;
 mod demo;
 mod explore;
 mod memory;
+mod mended;
 mod pii;
 mod stop;
 mod telecom;

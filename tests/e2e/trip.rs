@@ -164,10 +164,19 @@ fn a_rewritten_file_is_refused_and_nothing_of_it_is_loaded() {
     database.assert_same_rows("TABLE people", "TABLE before");
 }
 
+/// A file of two rows that counts as complete although its last line has no end.
+fn numbers_without_last_line_end() -> Source {
+    let source = Source::new(
+        "[[dataset]]\nname = \"numbers\"\nfiles = [\"*.csv\"]\nmin_age = \"0s\"\n\
+         [dataset.columns]\nn = \"integer\"\n",
+    );
+    source.write("numbers.csv", "n,word\n1,one\n2,two");
+    source
+}
+
 #[test]
 fn a_last_line_without_terminator_is_a_row_and_the_file_may_go_on_after_it() {
-    let source = Source::with_dataset("numbers", &[("n", "integer")]);
-    source.write("numbers.csv", "n,word\n1,one\n2,two");
+    let source = numbers_without_last_line_end();
     let server = source.start();
     let database = Database::create();
     let load = || finish(run(server.url(), "numbers", "numbers", &database.url).arg("--create"));
@@ -183,8 +192,7 @@ fn a_last_line_without_terminator_is_a_row_and_the_file_may_go_on_after_it() {
 
 #[test]
 fn a_last_record_that_itself_grew_counts_as_rewritten() {
-    let source = Source::with_dataset("numbers", &[("n", "integer")]);
-    source.write("numbers.csv", "n,word\n1,one\n2,two");
+    let source = numbers_without_last_line_end();
     let server = source.start();
     let database = Database::create();
     let load = || finish(run(server.url(), "numbers", "numbers", &database.url).arg("--create"));

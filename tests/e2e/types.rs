@@ -7,7 +7,8 @@ use crate::postgres::Database;
 
 /// Loads one file with ferry and with `psql \copy` into the same definition, and compares.
 fn assert_loads_as_psql_does(definition: &str, file: &str) {
-    let source = Source::new("[[dataset]]\nname = \"sample\"\nfiles = [\"sample.csv\"]\n");
+    let source =
+        Source::new("[[dataset]]\nname = \"sample\"\nfiles = [\"sample.csv\"]\nmin_age = \"0s\"\n");
     source.write("sample.csv", file);
     let server = source.start();
     let database = Database::create();

@@ -25,7 +25,7 @@ fn columns(types: &[(&str, &str)]) -> Vec<Column> {
 
 /// The data of a file, from after its header to its end.
 fn range(file: &[u8]) -> (Position, Position) {
-    let start = read_header(file, Dialect::default()).unwrap().end;
+    let start = read_header(file, Dialect::default()).unwrap().unwrap().end;
     let mut cutter = Cutter::new(Dialect::default(), start, u64::MAX);
     cutter.feed(&file[offset(start)..]);
     let ranges = cutter.finish();
@@ -44,7 +44,7 @@ fn read_from(
     bytes_max: usize,
 ) -> Result<Vec<Chunk>, DelimitedError> {
     let dialect = Dialect::default();
-    let header = read_header(file, dialect)?;
+    let header = read_header(file, dialect)?.unwrap();
     let bytes = &file[offset(start)..];
     let mut reader =
         BatchReader::new(bytes, dialect, &header, &columns(types), start, end, bytes_max)?;
