@@ -74,7 +74,7 @@ pub(crate) enum LedgerError {
     },
     /// A column that was pseudonymised would now be loaded as it is.
     #[error(
-        "column \"{column}\" was hashed by run {run} of this job and now is not: hash it again, or give the changed job another name"
+        "column \"{column}\" was hashed by an earlier run of this job (the last is {run}) and now is not: hash it again, or give the changed job another name"
     )]
     NoLongerHashed {
         /// The job's last run.

@@ -93,10 +93,12 @@ async fn find_resumable(
     let last = sqlx::query(
         "SELECT run_id, state, dataset, target, pii_key_id, columns = $2::jsonb AS has_columns,
                 (SELECT before ->> 'name'
-                 FROM jsonb_array_elements(columns) AS before
+                 FROM ferry.run AS earlier, jsonb_array_elements(earlier.columns) AS before
                  JOIN jsonb_array_elements($2::jsonb) AS now
                    ON now ->> 'name' = before ->> 'name'
-                 WHERE before ->> 'pii' IS NOT NULL AND now ->> 'pii' IS NULL LIMIT 1) AS unhashed
+                 WHERE earlier.job = $1
+                   AND before ->> 'pii' IS NOT NULL AND now ->> 'pii' IS NULL
+                 LIMIT 1) AS unhashed
          FROM ferry.run WHERE job = $1 ORDER BY run_id DESC LIMIT 1 FOR UPDATE",
     )
     .bind(facts.job)

@@ -119,13 +119,11 @@ impl Planner<'_> {
         file: &OpenFile,
         known: Option<&KnownFile>,
     ) -> Result<FilePlan, RequestError> {
-        let data_start = match file.read_header(self.dialect)? {
-            Some(header) => {
-                check_header(&file.name, &header, self.columns)?;
-                header.end
-            }
-            None => Position::default(),
+        let Some(header) = file.read_header(self.dialect)? else {
+            return self.plan_without_header(file, known);
         };
+        check_header(&file.name, &header, self.columns)?;
+        let data_start = header.end;
         match known {
             None => {
                 let request = self.request(data_start, data_start, 0);
@@ -134,6 +132,20 @@ impl Planner<'_> {
             }
             Some(known) => self.plan_known(file, data_start, known),
         }
+    }
+
+    /// A file without a record has nothing to read, not even a header.
+    fn plan_without_header(
+        &self,
+        file: &OpenFile,
+        known: Option<&KnownFile>,
+    ) -> Result<FilePlan, RequestError> {
+        let start = Position::default();
+        let scan = self.scan(file, self.request(start, start, 0))?;
+        let nothing = Scan { ranges: Vec::new(), unfinished_bytes: 0, ..scan };
+        let had_records = known.is_some_and(|known| known.planned_to > start);
+        let state = if had_records { FileState::Rewritten } else { FileState::New };
+        Ok(nothing.into_plan(file, state))
     }
 
     fn plan_known(
@@ -207,188 +219,4 @@ impl Scan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::dataset::tests::dataset;
-    use proptest::prelude::*;
-    use std::path::Path;
-    use tempfile::TempDir;
-
-    fn folder(content: &str) -> TempDir {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        write(folder.path(), content);
-        folder
-    }
-
-    fn write(folder: &Path, content: &str) {
-        std::fs::write(folder.join("a.csv"), content).expect("file is written");
-    }
-
-    /// Plans `a.csv` in splits of about so many bytes.
-    fn plan_file(folder: &Path, target_split_bytes: u64, known: Option<&KnownFile>) -> FilePlan {
-        let dataset = dataset(folder, &[]);
-        let source = dataset.files.find("a.csv").expect("no error").expect("file is there");
-        let planner = Planner {
-            dialect: dataset.dialect,
-            columns: &[],
-            target_split_bytes,
-            is_unwanted: &|| false,
-            settled_nanos: i64::MAX,
-        };
-        planner.plan_file(&source.open().expect("it opens"), known).expect("it is planned")
-    }
-
-    fn known(plan: &FilePlan, planned_to: Position) -> KnownFile {
-        KnownFile { fingerprint: plan.fingerprint.clone(), planned_to }
-    }
-
-    fn end(plan: &FilePlan) -> Position {
-        plan.ranges.last().expect("it has splits").end
-    }
-
-    fn position(byte_offset: u64, row_number: u64) -> Position {
-        Position { byte_offset, row_number }
-    }
-
-    #[test]
-    fn a_new_file_is_cut_after_its_header() {
-        let folder = folder("uid\n1\n2\n");
-        let plan = plan_file(folder.path(), 1, None);
-        assert_eq!(plan.state, FileState::New);
-        assert_eq!(plan.fingerprint.size_bytes, 8);
-        let splits = [position(4, 0)..position(6, 1), position(6, 1)..position(8, 2)];
-        assert_eq!(plan.ranges, splits);
-    }
-
-    #[test]
-    fn empty_files_have_no_splits() {
-        for content in ["", "uid", "uid\n"] {
-            let plan = plan_file(folder(content).path(), 1, None);
-            assert_eq!((plan.state, plan.ranges.len()), (FileState::New, 0), "{content:?}");
-        }
-    }
-
-    #[test]
-    fn an_unchanged_file_is_cut_where_it_was_not_planned_yet() {
-        let folder = folder("uid\n1\n2\n");
-        let first = plan_file(folder.path(), 100, None);
-        let again = plan_file(folder.path(), 100, Some(&known(&first, end(&first))));
-        assert_eq!((again.state, again.ranges.len()), (FileState::Unchanged, 0));
-        let rest = plan_file(folder.path(), 100, Some(&known(&first, position(6, 1))));
-        assert_eq!(rest.state, FileState::Unchanged);
-        assert_eq!(rest.ranges, [position(6, 1)..position(8, 2)]);
-    }
-
-    #[test]
-    fn a_file_that_grew_goes_on_where_it_ended() {
-        let folder = folder("uid\n1\n2\n");
-        let first = plan_file(folder.path(), 100, None);
-        write(folder.path(), "uid\n1\n2\n3\n");
-        let grown = plan_file(folder.path(), 100, Some(&known(&first, end(&first))));
-        assert_eq!(grown.state, FileState::Grown);
-        assert_eq!(grown.ranges, [position(8, 2)..position(10, 3)]);
-    }
-
-    #[test]
-    fn a_last_record_that_grew_makes_the_file_a_rewritten_one() {
-        let folder = folder("uid\n1\n2");
-        let first = plan_file(folder.path(), 100, None);
-        let state = |content: &str| {
-            write(folder.path(), content);
-            plan_file(folder.path(), 100, Some(&known(&first, end(&first)))).state
-        };
-        assert_eq!(state("uid\n1\n23\n"), FileState::Rewritten);
-        assert_eq!(state("uid\n1\n2\n3\n"), FileState::Grown);
-        assert_eq!(state("uid\n1\n2\r\n3\n"), FileState::Grown);
-    }
-
-    #[test]
-    fn a_record_that_may_still_be_written_is_left_for_later() {
-        let folder = folder("uid\n1\n2");
-        let dataset = dataset(folder.path(), &[]);
-        let plan = |min_age: u64| {
-            let source = dataset.files.find("a.csv").expect("no error").expect("file is there");
-            let min_age = Duration::from_secs(min_age);
-            let planner = Planner {
-                dialect: dataset.dialect,
-                columns: &[],
-                target_split_bytes: 100,
-                is_unwanted: &|| false,
-                settled_nanos: settled_nanos(SystemTime::now(), min_age),
-            };
-            planner.plan_file(&source.open().expect("it opens"), None).expect("it is planned")
-        };
-        let young = plan(3600);
-        assert_eq!((end(&young), young.unfinished_bytes), (position(6, 1), 1));
-        let settled = plan(0);
-        assert_eq!((end(&settled), settled.unfinished_bytes), (position(7, 2), 0));
-    }
-
-    #[test]
-    fn a_quoted_field_that_was_still_open_makes_the_file_a_rewritten_one() {
-        let folder = folder("uid,note\n1,a\n2,\"b\n");
-        let first = plan_file(folder.path(), 100, None);
-        assert_eq!(end(&first), position(18, 2));
-        write(folder.path(), "uid,note\n1,a\n2,\"b\nc\"\n3,d\n");
-        let then = plan_file(folder.path(), 100, Some(&known(&first, end(&first))));
-        assert_eq!(then.state, FileState::Rewritten);
-    }
-
-    #[test]
-    fn other_content_is_a_rewritten_file_without_splits() {
-        let folder = folder("uid\n1\n2\n");
-        let first = plan_file(folder.path(), 100, None);
-        for content in ["uid\n1\n3\n4\n", "uid\n1\n", ""] {
-            write(folder.path(), content);
-            let plan = plan_file(folder.path(), 100, Some(&known(&first, end(&first))));
-            assert_eq!((plan.state, plan.ranges.len()), (FileState::Rewritten, 0), "{content:?}");
-            assert_eq!(plan.fingerprint.size_bytes, content.len() as u64);
-        }
-    }
-
-    #[test]
-    fn a_wanted_column_must_be_in_every_file() {
-        let folder = folder("uid,email\n1,x\n");
-        std::fs::write(folder.path().join("b.csv"), "uid,mail\n2,y\n").expect("file is written");
-        let dataset = dataset(folder.path(), &[]);
-        let refusal = |name: &str| {
-            let columns = dataset.declare(&[name.to_owned()]);
-            let request = PlanRequest { columns, target_split_bytes: 0, known: HashMap::new() };
-            plan(&dataset, request, &|| false).err().map(|error| error.to_string())
-        };
-        assert_eq!(refusal("uid"), None);
-        assert_eq!(
-            refusal("email").as_deref(),
-            Some("file \"b.csv\" has no column \"email\": did you mean \"mail\"?")
-        );
-        assert!(refusal("phone").is_some_and(|text| text.starts_with("dataset \"customers\"")));
-    }
-
-    proptest! {
-        #[test]
-        fn plans_of_a_growing_file_touch(
-            records in prop::collection::vec("[a-z]{1,9}\r?\n", 1..40),
-            parts in prop::collection::vec(0_usize..40, 1..4),
-            target_split_bytes in 0_u64..50,
-        ) {
-            let mut sizes: Vec<usize> = parts.iter().map(|part| part % records.len()).collect();
-            sizes.push(records.len());
-            sizes.sort_unstable();
-            let folder = folder("");
-            let mut planned_to = position(4, 0);
-            let mut last: Option<KnownFile> = None;
-            for size in sizes {
-                let content = format!("uid\n{}", records[..size].concat());
-                write(folder.path(), &content);
-                let plan = plan_file(folder.path(), target_split_bytes, last.as_ref());
-                prop_assert_ne!(plan.state, FileState::Rewritten);
-                for range in &plan.ranges {
-                    prop_assert_eq!(range.start, planned_to);
-                    planned_to = range.end;
-                }
-                prop_assert_eq!(planned_to, position(content.len() as u64, size as u64));
-                last = Some(known(&plan, planned_to));
-            }
-        }
-    }
-}
+mod tests;

@@ -63,7 +63,8 @@ fn assert_only_hashes(database: &Database, people: u64) {
 
 #[test]
 fn an_unfinished_run_goes_on_with_its_own_columns_only() {
-    let records = people_records(0..15_000) + "x,bad\n" + &people_records(15_000..20_000);
+    let bad = format!("x,person.x{RAW},none\n");
+    let records = people_records(0..15_000) + &bad + &people_records(15_000..20_000);
     let (source, server, database) = people(&records);
     let load = |flags: &[&str]| load_people(&source, &server, &database, flags);
     let first = load(&["--pii", "email", "--max-rejects", "0"]).expect_code(5);
@@ -91,7 +92,7 @@ fn a_column_that_was_hashed_stays_hashed_in_later_runs() {
     source.append("people.csv", &people_records(10..20));
 
     // The key is the same in the first case, and there is none in the second.
-    load(&["--pii", "phone"]).expect_code(2).expect_text("\"email\"");
+    load(&["--pii", "phone"]).expect_code(2).expect_text("email");
     assert_only_hashes(&database, 10);
     load(&[]).expect_code(2).expect_text("column");
     assert_only_hashes(&database, 10);
@@ -212,10 +213,10 @@ fn values_at_the_limits_of_postgresql_do_not_stop_a_run() {
     let mut command = run(server.url(), "limits", "limits", &database.url);
     let outcome = finish(command.args(["--max-rejects", "100%"])).expect_code(0);
 
-    let rows = &outcome.summary()["rows"];
-    let (loaded, quarantined) =
-        (rows["loaded"].as_u64().unwrap(), rows["quarantined"].as_u64().unwrap());
-    assert_eq!((rows["read"].as_u64(), loaded + quarantined), (Some(10), 10));
+    let summary = outcome.summary();
+    let account = |name: &str| summary["rows"][name].as_u64().unwrap();
+    let (loaded, quarantined) = (account("loaded"), account("quarantined"));
+    assert_eq!((account("read"), loaded + quarantined), (10, 10));
     assert_eq!(database.count("limits"), loaded);
     assert_eq!(database.count("ferry.quarantine"), quarantined);
     let good = "SELECT count(*) FROM limits WHERE kind = 'good' AND a = 1.5 AND b = 2.25 \
