@@ -133,10 +133,10 @@ impl Committer<'_> {
             return Err(LoadError::Unaccounted { sent: copied.counts.loaded, stored });
         }
         let Copied { end, counts, refused } = copied;
+        quarantine::insert(&mut transaction, self.claim.split_id, &refused).await?;
         // The fence comes last: a worker that hangs in the middle of COPY holds
         // no lock, so that another can take the split over once its lease ends.
         splits::fence(&mut transaction, self.claim.split_id, self.claim.epoch, from).await?;
-        quarantine::insert(&mut transaction, self.claim.split_id, &refused).await?;
         let advance = Advance {
             next: end,
             loaded: counts.loaded,

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
+use std::process::Command;
 
 use crate::hosts::{Process, Source, is_soak, run, wait_for};
 use crate::postgres::Database;
@@ -45,6 +46,19 @@ fn write_file(path: &Path, size: u64) -> u64 {
     id
 }
 
+/// The peak of a client that must succeed, in KiB.
+fn run_to_end(command: &mut Command) -> u64 {
+    let mut client = Process::spawn(command);
+    let mut client_peak = 0;
+    wait_for("the run to end", 1800, || {
+        // VmHWM only grows, so the last look before the end counts.
+        client_peak = peak_kib(&client).unwrap_or(client_peak).max(client_peak);
+        client.ended()
+    });
+    client.finish().expect_code(0);
+    client_peak
+}
+
 fn measure(size: u64) -> Peaks {
     let types = [("id", "bigint"), ("amount", "numeric(12,2)"), ("day", "date")];
     let source = Source::with_dataset("customers", &types);
@@ -55,14 +69,7 @@ fn measure(size: u64) -> Peaks {
     let mut command = run(server.url(), "customers", "public.customers", &database.url);
     command.args(["--create", "--pii", "email"]);
     command.arg("--key-file").arg(source.path("pii.key"));
-    let mut client = Process::spawn(&mut command);
-    let mut client_peak = 0;
-    wait_for("the run to end", 1800, || {
-        // VmHWM only grows, so the last look before the end counts.
-        client_peak = peak_kib(&client).unwrap_or(client_peak).max(client_peak);
-        client.ended()
-    });
-    client.finish().expect_code(0);
+    let client_peak = run_to_end(&mut command);
     assert_eq!(database.count("customers"), rows);
     let peaks = Peaks { server: peak_kib(&server.process).unwrap(), client: client_peak };
     println!("{} MB: peaks in KiB {peaks:?}", size / MEGABYTE);
@@ -82,4 +89,27 @@ fn a_larger_file_takes_no_more_memory() {
         let limit = small + small / 10 + SLACK_KIB;
         assert!(large <= limit, "{program} took {small} KiB, then {large} KiB");
     }
+}
+
+#[test]
+fn rows_that_are_all_refused_take_no_more_memory_than_good_ones() {
+    const ROWS: u64 = 100_000;
+    let source = Source::with_dataset("customers", &[("id", "bigint")]);
+    let mut file = BufWriter::new(File::create(source.path("customers.csv")).unwrap());
+    let note = "n".repeat(600);
+    writeln!(file, "id,note").unwrap();
+    for row in 0..ROWS {
+        writeln!(file, "x{row},{note}").unwrap();
+    }
+    file.into_inner().unwrap();
+    let server = source.start();
+    let database = Database::create();
+    let mut command = run(server.url(), "customers", "public.customers", &database.url);
+    command.args(["--create", "--max-rejects", "100%"]);
+
+    let client_peak = run_to_end(&mut command);
+
+    assert_eq!(database.count("ferry.quarantine"), ROWS);
+    println!("all refused: client {client_peak} KiB");
+    assert!(client_peak <= PEAK_KIB_MAX, "client took {client_peak} KiB");
 }
