@@ -50,7 +50,9 @@ pub(super) async fn fill(
     report.rows = files.iter().fold(Rows::default(), |sum, file| sum.plus(rows_of(file)));
     let state_of = |name: &str| {
         let planned = report.files.iter().find(|file| file.name == name);
-        planned.map_or("unchanged", |file| file.state)
+        // A file that the source has not changed is in the run because an
+        // earlier attempt left something of it.
+        planned.map(|file| file.state).filter(|state| *state != "unchanged").unwrap_or("continued")
     };
     let reported = |file: &FileAccount| FileReport {
         name: file.file.clone(),
