@@ -1,7 +1,5 @@
 //! Every way in which the program ends badly, each with its exit code.
 
-use ferry::wire::generated::FileState;
-
 use crate::columns::ColumnError;
 use crate::database::{DatabaseError, StatementError};
 use crate::demo::DemoError;
@@ -199,16 +197,5 @@ fn pipeline_class(error: &PipelineError) -> (&'static str, u8) {
         }
         PipelineError::Encode(_) | PipelineError::Arrow(_) => ("protocol", exit::UNEXPECTED),
         PipelineError::Broken(_) => ("unexpected", exit::UNEXPECTED),
-    }
-}
-
-/// The word that people read for what became of a file.
-pub(crate) fn file_state_word(state: FileState) -> &'static str {
-    match state {
-        FileState::Unspecified => "unknown",
-        FileState::New => "new",
-        FileState::Unchanged => "unchanged",
-        FileState::Grown => "grown",
-        FileState::Rewritten => "rewritten",
     }
 }

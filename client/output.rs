@@ -3,6 +3,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::{IsTerminal as _, Write as _};
+use std::ops::Range;
+
+use comfy_table::{CellAlignment, Table, presets};
 
 /// Whom an answer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,18 @@ impl Style {
     pub(crate) fn of(is_json: bool) -> Self {
         if is_json { Self::Json } else { Self::Table }
     }
+}
+
+/// A table of the program's answer; the columns in `numbers` are aligned to the right.
+pub(crate) fn table<const WIDTH: usize>(header: [&str; WIDTH], numbers: Range<usize>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(header);
+    for column in numbers {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
 }
 
 /// A line of the program's answer.

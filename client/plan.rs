@@ -1,12 +1,11 @@
 //! Shows what a run would do: files, splits, columns and types, DDL. Touches nothing.
 
-use comfy_table::{Table, presets};
 use ferry::host::settings::ByteSize;
 use ferry::position::Split;
 
 use crate::columns::PlannedColumn;
 use crate::database;
-use crate::error::{ClientError, file_state_word};
+use crate::error::ClientError;
 use crate::job::Job;
 use crate::ledger::{files, migrate};
 use crate::output;
@@ -39,7 +38,7 @@ pub(crate) async fn show(job: &Job) -> Result<(), ClientError> {
 
 fn show_columns(columns: &[PlannedColumn], key: Option<&PseudonymKey>) {
     output::heading("columns");
-    let mut table = table(["column", "read as", "loaded as", ""]);
+    let mut table = output::table(["column", "read as", "loaded as", ""], 0..0);
     for column in columns {
         let mut notes = Vec::new();
         if let (Some(domain), Some(key)) = (&column.pii_domain, key) {
@@ -64,7 +63,8 @@ fn show_files(plan: &Plan) {
         output::line("none: the dataset's globs match no file");
         return;
     }
-    let mut table = table(["file", "state", "size", "splits to load", "rows to load"]);
+    let header = ["file", "state", "size", "splits to load", "rows to load"];
+    let mut table = output::table(header, 2..5);
     for file in &plan.files {
         table.add_row(file_row(file, &plan.splits));
     }
@@ -78,7 +78,7 @@ fn file_row(file: &PlannedFile, splits: &[Split]) -> [String; 5] {
     let rows: u64 = of_file().map(Split::row_count).sum();
     [
         file.name.clone(),
-        file_state_word(file.state).to_owned(),
+        file.state_word().to_owned(),
         ByteSize(file.fingerprint.size_bytes).to_string(),
         of_file().count().to_string(),
         rows.to_string(),
@@ -91,10 +91,4 @@ fn show_ddl(target: &TargetColumns) {
         Some(ddl) => output::line(format!("{ddl};")),
         None => output::line(format!("{} exists and stays as it is", target.table)),
     }
-}
-
-fn table<const WIDTH: usize>(header: [&str; WIDTH]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(header);
-    table
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::Table;
 use ferry::host::settings::{Secret, expand};
 use serde_json::json;
 
@@ -86,7 +86,7 @@ pub(crate) async fn show(scope: &Scope, style: Style) -> Result<(), ClientError>
 fn runs_table(runs: &[RunSummary]) -> Table {
     let header =
         ["run", "job", "state", "started", "seconds", "read", "loaded", "quarantined", "filtered"];
-    let mut table = table(header, 4..9);
+    let mut table = output::table(header, 4..9);
     for run in runs {
         table.add_row([
             run.run_id.to_string(),
@@ -111,7 +111,8 @@ fn show_last(run: &RunSummary, files: &[FileAccount]) {
         return;
     }
     output::heading(format!("files of run {}", run.run_id));
-    let mut table = table(["file", "splits", "read", "loaded", "quarantined", "filtered"], 1..6);
+    let mut table =
+        output::table(["file", "splits", "read", "loaded", "quarantined", "filtered"], 1..6);
     for file in files {
         table.add_row([
             file.file.clone(),
@@ -123,17 +124,6 @@ fn show_last(run: &RunSummary, files: &[FileAccount]) {
         ]);
     }
     output::line(table.to_string());
-}
-
-fn table<const WIDTH: usize>(header: [&str; WIDTH], numbers: std::ops::Range<usize>) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(header);
-    for column in numbers {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
 }
 
 fn to_json(runs: &[RunSummary], files: &[FileAccount]) -> String {

@@ -57,6 +57,19 @@ pub(crate) struct PlannedFile {
     pub(crate) unfinished_bytes: u64,
 }
 
+impl PlannedFile {
+    /// The word that people read for what has become of the file.
+    pub(crate) fn state_word(&self) -> &'static str {
+        match self.state {
+            proto::FileState::Unspecified => "unknown",
+            proto::FileState::New => "new",
+            proto::FileState::Unchanged => "unchanged",
+            proto::FileState::Grown => "grown",
+            proto::FileState::Rewritten => "rewritten",
+        }
+    }
+}
+
 impl Source {
     /// Columns of a dataset with the types that its owner declared.
     pub(crate) async fn dataset_columns(&mut self, name: &str) -> Result<Vec<Column>, SourceError> {

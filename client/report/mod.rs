@@ -5,7 +5,7 @@ mod summary;
 
 use serde::Serialize;
 
-use crate::error::{ClientError, file_state_word};
+use crate::error::ClientError;
 use crate::output::Style;
 use crate::receive::Plan;
 
@@ -57,7 +57,7 @@ impl RunReport {
             .iter()
             .map(|file| FileReport {
                 name: file.name.clone(),
-                state: file_state_word(file.state),
+                state: file.state_word(),
                 rows: Rows::default(),
             })
             .collect();

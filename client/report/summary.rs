@@ -1,6 +1,6 @@
 //! The table at the end of a run, whose accounts close.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::Table;
 use ferry::host::settings::ByteSize;
 
 use super::{ReportState, Rows, RunReport};
@@ -29,17 +29,13 @@ pub(super) fn print_json(report: &RunReport) {
 }
 
 fn accounts_table(report: &RunReport) -> Table {
-    let mut table = table(["file", "", "read", "loaded", "quarantined", "filtered"]);
+    let header = ["file", "", "read", "loaded", "quarantined", "filtered"];
+    let mut table = output::table(header, 2..6);
     for file in &report.files {
         table.add_row(accounts_row(&file.name, file.state, file.rows));
     }
     if report.files.len() != 1 {
         table.add_row(accounts_row("all files", "", report.rows));
-    }
-    for column in 2..6 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
     }
     table
 }
@@ -57,20 +53,11 @@ fn accounts_row(name: &str, state: &str, rows: Rows) -> [String; 6] {
 }
 
 fn rejects_table(report: &RunReport) -> Table {
-    let mut table = table(["reason", "column", "rows"]);
+    let mut table = output::table(["reason", "column", "rows"], 2..3);
     for reject in &report.rejects {
         let column = reject.column.clone().unwrap_or_else(|| "(whole record)".to_owned());
         table.add_row([reject.code.clone(), column, grouped(reject.count)]);
     }
-    if let Some(column) = table.column_mut(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-fn table<const WIDTH: usize>(header: [&str; WIDTH]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(header);
     table
 }
 
