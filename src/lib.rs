@@ -9,4 +9,5 @@ pub mod host;
 pub mod position;
 pub mod reject;
 pub mod schema;
+pub mod values;
 pub mod wire;

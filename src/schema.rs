@@ -200,6 +200,31 @@ impl ColumnType {
     }
 }
 
+/// The type of a column that holds the values of an Arrow type; `None` if there is none.
+#[must_use]
+pub fn column_type_of(data_type: &DataType) -> Option<ColumnType> {
+    Some(match data_type {
+        DataType::Utf8 => ColumnType::Text,
+        DataType::Boolean => ColumnType::Boolean,
+        DataType::Int16 => ColumnType::Smallint,
+        DataType::Int32 => ColumnType::Integer,
+        DataType::Int64 => ColumnType::Bigint,
+        DataType::Float32 => ColumnType::Real,
+        DataType::Float64 => ColumnType::DoublePrecision,
+        DataType::Decimal128(precision, scale) => {
+            let scale = u16::try_from(*scale).ok()?;
+            ColumnType::Numeric(Some(Precision { precision: (*precision).into(), scale }))
+        }
+        DataType::Date32 => ColumnType::Date,
+        DataType::Time64(TimeUnit::Microsecond) => ColumnType::Time,
+        DataType::Timestamp(TimeUnit::Microsecond, None) => ColumnType::Timestamp,
+        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => ColumnType::Timestamptz,
+        DataType::FixedSizeBinary(16) => ColumnType::Uuid,
+        DataType::Binary => ColumnType::Bytea,
+        _ => return None,
+    })
+}
+
 fn numeric_arrow_type(precision: Option<Precision>) -> DataType {
     match precision {
         Some(digits) if digits.fits_decimal() => {
@@ -262,6 +287,15 @@ mod tests {
         assert_eq!(alias(" INT8 "), Ok(ColumnType::Bigint));
         assert_eq!(alias("decimal(4)"), alias("numeric(4,0)"));
         assert_eq!(alias("numeric (15, 2)"), alias("numeric(15,2)"));
+    }
+
+    #[test]
+    fn an_arrow_type_has_one_column_type() {
+        for name in ["text", "bigint", "numeric(15,2)", "time", "timestamptz", "uuid", "bytea"] {
+            let column_type: ColumnType = name.parse().expect("a type");
+            assert_eq!(column_type_of(&column_type.arrow_type()), Some(column_type));
+        }
+        assert_eq!(column_type_of(&DataType::Date64), None);
     }
 
     #[test]

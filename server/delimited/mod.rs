@@ -4,19 +4,14 @@
 //! in both, never in neither; memory is bounded by
 //! [`RECORD_BYTES_MAX`](ferry::wire::RECORD_BYTES_MAX), however long the file.
 
-mod columns;
 mod dialect;
-mod fields;
 mod header;
-mod numbers;
-mod numeric;
 mod reader;
 mod records;
 mod rows;
 mod split;
 #[cfg(test)]
 mod tests;
-mod times;
 
 use arrow_schema::ArrowError;
 use ferry::position::Position;

@@ -9,10 +9,10 @@ use ferry::host::settings::nearest;
 use ferry::position::{Place, Position};
 use ferry::reject::{Code, Reason, Reject};
 use ferry::schema::{Column, arrow_schema};
+use ferry::values::{ColumnBuilder, utf8};
 
-use super::columns::ColumnBuilder;
 use super::records::Record;
-use super::{DelimitedError, Header, fields};
+use super::{DelimitedError, Header};
 
 /// The rows of the next batch.
 pub(super) struct Rows {
@@ -113,7 +113,7 @@ impl Rows {
         }
         let text = |column: &WantedColumn| {
             let field = record.value(column.field)?;
-            fields::text(field).ok().map(str::to_owned)
+            utf8(field).ok().map(str::to_owned)
         };
         let fields = self.columns.iter().map(text).collect();
         Reject { place: record.place(), reasons, fields }

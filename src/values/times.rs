@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use ferry::calendar::{CivilDate, DAY_MICROS};
-use ferry::reject::Code;
+use crate::calendar::{CivilDate, DAY_MICROS};
+use crate::reject::Code;
 
 use super::fields::trim;
 

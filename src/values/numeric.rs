@@ -3,8 +3,8 @@
 //! Invariant: a value is rounded at most once, half away from zero, to the
 //! scale of its type.
 
-use ferry::reject::Code;
-use ferry::schema::Precision;
+use crate::reject::Code;
+use crate::schema::Precision;
 
 use super::fields::trim;
 use super::numbers::split_sign;

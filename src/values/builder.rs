@@ -3,8 +3,11 @@
 //! Invariant: after [`truncate`](ColumnBuilder::truncate) the column is as it
 //! was when it had so many rows, whatever was appended or refused since.
 
+use std::fmt;
 use std::sync::Arc;
 
+use crate::reject::Code;
+use crate::schema::{ColumnType, Precision};
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
     Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
@@ -16,8 +19,6 @@ use arrow_buffer::{
     BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer,
 };
 use arrow_schema::{ArrowError, DataType};
-use ferry::reject::Code;
-use ferry::schema::{ColumnType, Precision};
 
 use super::numeric::{DecimalFormat, numeric_text};
 use super::{fields, numbers, times};
@@ -28,7 +29,7 @@ const ROWS_AT_FIRST: usize = 1024;
 const UUID_BYTES: usize = 16;
 
 /// A column under construction.
-pub(super) struct ColumnBuilder {
+pub struct ColumnBuilder {
     values: Values,
     validity: NullBufferBuilder,
     data_type: DataType,
@@ -55,9 +56,16 @@ enum Values {
     Bytea(Bytes),
 }
 
+/// Its values are not shown: they may be personal data.
+impl fmt::Debug for ColumnBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ColumnBuilder").field("data_type", &self.data_type).finish_non_exhaustive()
+    }
+}
+
 impl ColumnBuilder {
     /// An empty column.
-    pub(super) fn new(column_type: ColumnType) -> Self {
+    pub fn new(column_type: ColumnType) -> Self {
         Self {
             values: Values::new(column_type),
             validity: NullBufferBuilder::new(ROWS_AT_FIRST),
@@ -68,7 +76,7 @@ impl ColumnBuilder {
     /// Parses a field, `None` for null, into one more row; returns the bytes
     /// that it takes. After an error the caller truncates the column.
     #[inline]
-    pub(super) fn append(&mut self, field: Option<&[u8]>) -> Result<usize, Code> {
+    pub fn append(&mut self, field: Option<&[u8]>) -> Result<usize, Code> {
         if let Some(field) = field {
             let bytes = self.values.append(field)?;
             self.validity.append_non_null();
@@ -80,13 +88,13 @@ impl ColumnBuilder {
     }
 
     /// Forgets every row after the first `rows`.
-    pub(super) fn truncate(&mut self, rows: usize) {
+    pub fn truncate(&mut self, rows: usize) {
         self.values.truncate(rows);
         self.validity.truncate(rows);
     }
 
     /// Turns the rows into an array and begins anew.
-    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+    pub fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.validity.finish();
         let data_type = &self.data_type;
         match &mut self.values {

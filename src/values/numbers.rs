@@ -3,7 +3,7 @@
 //! Decimal digits only: hexadecimal and underscores, which newer servers take
 //! in SQL, do not stand in files.
 
-use ferry::reject::Code;
+use crate::reject::Code;
 use lexical_core::FromLexical;
 
 use super::fields::trim;

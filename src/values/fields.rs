@@ -2,7 +2,7 @@
 //!
 //! Invariant: what passes here is taken by PostgreSQL; no field is copied on the way.
 
-use ferry::reject::Code;
+use crate::reject::Code;
 use memchr::{memchr, memchr_iter};
 use serde::de::IgnoredAny;
 
@@ -41,7 +41,7 @@ pub(super) fn boolean(field: &[u8]) -> Result<bool, Code> {
 
 /// UTF-8 without NUL.
 #[inline]
-pub(super) fn text(field: &[u8]) -> Result<&str, Code> {
+pub fn text(field: &[u8]) -> Result<&str, Code> {
     let text = std::str::from_utf8(field).map_err(|_| Code::BAD_UTF8)?;
     if memchr(0, field).is_some() { Err(Code::NUL_BYTE) } else { Ok(text) }
 }
