@@ -1,14 +1,17 @@
 //! Every way in which the program ends badly, each with its exit code.
 
+use crate::check::{CheckError, CheckFailure};
+use crate::clean::CleanError;
 use crate::columns::ColumnError;
 use crate::database::{DatabaseError, StatementError};
 use crate::demo::DemoError;
 use crate::job::JobError;
+use crate::key::KeyError;
 use crate::ledger::LedgerError;
 use crate::load::catalogue::CatalogueError;
-use crate::load::commit::LoadError;
+use crate::load::commit::{CopyError, LoadError};
+use crate::pii::PiiError;
 use crate::pipeline::PipelineError;
-use crate::pseudonym::KeyError;
 use crate::receive::SourceError;
 
 /// Exit codes, as `docs/exit-codes.md` lists them.
@@ -34,6 +37,18 @@ pub(crate) enum ClientError {
     /// The key of the pseudonyms is not usable.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A cleaning rule cannot be used.
+    #[error(transparent)]
+    Clean(#[from] CleanError),
+    /// A check cannot be used.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// A check ends the run.
+    #[error(transparent)]
+    CheckFailure(#[from] CheckFailure),
+    /// A verb on personal data failed.
+    #[error(transparent)]
+    Pii(#[from] PiiError),
     /// The columns of source, job and target do not fit together.
     #[error(transparent)]
     Column(#[from] ColumnError),
@@ -73,13 +88,13 @@ pub(crate) enum ClientError {
     },
     /// More rows were refused than the job allows.
     #[error(
-        "{quarantined} of {read} rows were refused, more than load.max_rejects = {limit} allows: see ferry.quarantine for the reasons"
+        "{quarantined} {scope} were refused, more than load.max_rejects = {limit} allows: see ferry.quarantine for the reasons"
     )]
     RejectsOverLimit {
         /// Rows in quarantine.
         quarantined: u64,
-        /// Rows read.
-        read: u64,
+        /// Of which rows, in words.
+        scope: String,
         /// The limit as configured.
         limit: String,
     },
@@ -94,6 +109,39 @@ pub(crate) enum ClientError {
         expected: u64,
         /// Loaded, quarantined and filtered rows.
         accounted: u64,
+    },
+    /// A command that would concern every row must say so.
+    #[error("no row is named: give ids, a filter such as --code, or --all")]
+    NothingSelected,
+    /// There is no such row.
+    #[error("no row {id} in quarantine: `ferry-client quarantine list` shows them")]
+    NotInQuarantine {
+        /// Number that was asked for.
+        id: i64,
+    },
+    /// An export would overwrite a file.
+    #[error("{path} exists: give another name, or --force")]
+    ExportExists {
+        /// The file.
+        path: String,
+    },
+    /// An export cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Export {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nobody knows yet whether rows were replayed.
+    #[error(
+        "the connection was lost during COMMIT: of {rows} rows that it settles, {open} are still open; run the replay again, it takes up what is open"
+    )]
+    ReplayCommitLost {
+        /// Rows of the transaction.
+        rows: usize,
+        /// How many of them are not settled.
+        open: usize,
     },
     /// A signal stopped the run.
     #[error("stopped before the end: run the job again to continue where it stopped")]
@@ -125,10 +173,20 @@ impl ClientError {
 
     fn class(&self) -> (&'static str, u8) {
         match self {
-            Self::Job(_) | Self::Key(_) => ("configuration", exit::USAGE),
+            Self::Job(_)
+            | Self::Key(_)
+            | Self::Clean(_)
+            | Self::Check(_)
+            | Self::NothingSelected
+            | Self::NotInQuarantine { .. }
+            | Self::ExportExists { .. } => ("configuration", exit::USAGE),
+            Self::CheckFailure(error) => check_class(error),
+            Self::Pii(error) => pii_class(error),
             Self::Column(error) => column_class(error),
             Self::Source(error) => source_class(error),
-            Self::Database(_) => ("database_unreachable", exit::DATABASE_UNREACHABLE),
+            Self::Database(_) | Self::ReplayCommitLost { .. } => {
+                ("database_unreachable", exit::DATABASE_UNREACHABLE)
+            }
             Self::Catalogue(CatalogueError::Database(error)) | Self::Statement(error) => {
                 database_class(error)
             }
@@ -142,15 +200,49 @@ impl ClientError {
             Self::Interrupted | Self::Demo(DemoError::Interrupted) => {
                 ("interrupted", exit::INTERRUPTED)
             }
-            Self::Demo(_) | Self::Start(_) => ("unexpected", exit::UNEXPECTED),
+            Self::Export { .. } | Self::Demo(_) | Self::Start(_) => {
+                ("unexpected", exit::UNEXPECTED)
+            }
         }
+    }
+}
+
+fn check_class(error: &CheckFailure) -> (&'static str, u8) {
+    match error {
+        CheckFailure::Refused { .. } => ("check_failed", exit::REJECTS_OVER_LIMIT),
+        CheckFailure::UniqueMemory { .. } => ("configuration", exit::USAGE),
+        CheckFailure::Arrow(_) => ("protocol", exit::UNEXPECTED),
+    }
+}
+
+fn pii_class(error: &PiiError) -> (&'static str, u8) {
+    match error {
+        PiiError::Unwritable { .. } | PiiError::Input(_) => ("unexpected", exit::UNEXPECTED),
+        PiiError::NoLedger | PiiError::NoTable { .. } | PiiError::WrongType { .. } => {
+            ("database_refused", exit::DATABASE_REFUSED)
+        }
+        _ => ("configuration", exit::USAGE),
+    }
+}
+
+fn copy_class(error: &CopyError) -> (&'static str, u8) {
+    match error {
+        CopyError::Database { error, .. } => database_class(error),
+        CopyError::Unaccounted { .. } => ("accounts_open", exit::ACCOUNTS_OPEN),
     }
 }
 
 fn column_class(error: &ColumnError) -> (&'static str, u8) {
     match error {
         ColumnError::NotInDataset { .. } => ("column_not_found", exit::SOURCE_REFUSED),
-        ColumnError::NotLoaded(_) => ("configuration", exit::USAGE),
+        ColumnError::NotLoaded(_)
+        | ColumnError::Unknown { .. }
+        | ColumnError::Clash { .. }
+        | ColumnError::DerivedAsItIs(_)
+        | ColumnError::NoColumnType(_)
+        | ColumnError::NoColumns(_)
+        | ColumnError::NoKey(_)
+        | ColumnError::Expression(_) => ("configuration", exit::USAGE),
         _ => ("target_does_not_fit", exit::DATABASE_REFUSED),
     }
 }
@@ -182,6 +274,7 @@ fn ledger_class(error: &LedgerError) -> (&'static str, u8) {
         LedgerError::Database(error) => database_class(error),
         LedgerError::JobChanged { .. }
         | LedgerError::ColumnsChanged { .. }
+        | LedgerError::KeyChanged { .. }
         | LedgerError::NoLongerHashed { .. } => ("configuration", exit::USAGE),
         _ => ("ledger", exit::DATABASE_REFUSED),
     }
@@ -192,9 +285,11 @@ fn pipeline_class(error: &PipelineError) -> (&'static str, u8) {
         PipelineError::Source(error) => source_class(error),
         PipelineError::Load(LoadError::Database { error, .. }) => database_class(error),
         PipelineError::Load(LoadError::Ledger(error)) => ledger_class(error),
-        PipelineError::Load(LoadError::Unaccounted { .. }) => {
-            ("accounts_open", exit::ACCOUNTS_OPEN)
+        PipelineError::Load(LoadError::Copy { error, .. }) | PipelineError::Copy(error) => {
+            copy_class(error)
         }
+        PipelineError::Load(LoadError::NoTable) => ("configuration", exit::USAGE),
+        PipelineError::Check(error) => check_class(error),
         PipelineError::Encode(_) | PipelineError::Arrow(_) => ("protocol", exit::UNEXPECTED),
         PipelineError::Broken(_) => ("unexpected", exit::UNEXPECTED),
     }

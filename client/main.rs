@@ -1,5 +1,6 @@
 //! `ferry-client`: takes tables from a source host into PostgreSQL, exactly once.
 
+mod address;
 mod check;
 mod clean;
 mod cli;
@@ -7,19 +8,25 @@ mod columns;
 mod database;
 mod demo;
 mod error;
+mod expression;
 mod job;
+mod key;
 mod ledger;
 mod load;
 mod names;
 mod output;
+mod pii;
 mod pipeline;
 mod plan;
+mod preview;
 mod pseudonym;
+mod quarantine;
 mod receive;
 mod report;
 mod run;
 mod stage;
 mod status;
+mod suspect;
 mod transform;
 
 use std::process::ExitCode;

@@ -30,6 +30,12 @@ impl TableName {
             None => quote_ident(&self.name),
         }
     }
+
+    /// The name without the schema `public`, so that both spellings are one.
+    pub(crate) fn without_public(&self) -> Self {
+        let schema = self.schema.clone().filter(|schema| schema != "public");
+        Self { schema, name: self.name.clone() }
+    }
 }
 
 /// The name as a person writes it, quoted only where it must be.
@@ -86,8 +92,7 @@ fn take_part(text: &str) -> Option<(String, &str)> {
         }
         (part.to_ascii_lowercase(), rest)
     };
-    let is_name = !part.is_empty() && part.len() <= NAME_BYTES_MAX && !part.contains('\0');
-    is_name.then_some((part, rest))
+    is_name(&part).then_some((part, rest))
 }
 
 /// Reads up to the closing quote; a doubled quote stands for one.
@@ -103,6 +108,23 @@ fn take_quoted(text: &str) -> Option<(String, &str)> {
         part.push('"');
         rest = after_second;
     }
+}
+
+/// A text that cannot be the name of a column.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} cannot name a column: a name has 1 to 63 bytes, and PostgreSQL cuts off what is longer"
+)]
+pub(crate) struct InvalidColumnName(pub(crate) String);
+
+/// Refuses a name that PostgreSQL could not give to a column as it stands.
+pub(crate) fn check_column_name(name: &str) -> Result<(), InvalidColumnName> {
+    if is_name(name) { Ok(()) } else { Err(InvalidColumnName(name.to_owned())) }
+}
+
+/// Whether PostgreSQL keeps the text as a name, whole.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.contains('\0')
 }
 
 fn is_plain(part: &str) -> bool {
@@ -149,6 +171,22 @@ mod tests {
             let table: TableName = text.parse().expect("a table name");
             assert_eq!(table.to_string(), text);
             assert_eq!(table.to_sql().parse(), Ok(table));
+        }
+    }
+
+    #[test]
+    fn both_spellings_of_a_public_table_are_one() {
+        let plain = |text: &str| text.parse::<TableName>().map(|table| table.without_public());
+        assert_eq!(plain("public.users"), plain("users"));
+        assert_ne!(plain("crm.users"), plain("users"));
+    }
+
+    #[test]
+    fn a_column_name_is_not_cut_off() {
+        assert_eq!(check_column_name(&"x".repeat(63)), Ok(()));
+        assert_eq!(check_column_name("Größe in cm"), Ok(()));
+        for name in [String::new(), "x".repeat(64), "ü".repeat(32), "a\0b".to_owned()] {
+            assert_eq!(check_column_name(&name), Err(InvalidColumnName(name)));
         }
     }
 

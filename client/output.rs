@@ -51,6 +51,16 @@ pub(crate) fn heading(text: impl AsRef<str>) {
     }
 }
 
+/// Where an answer goes that is not made of lines.
+pub(crate) fn stdout() -> impl std::io::Write {
+    std::io::stdout()
+}
+
+/// A hint that is not part of the answer.
+pub(crate) fn note(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+}
+
 /// Why the program failed.
 pub(crate) fn error(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr().lock(), "error: {}", text.as_ref());

@@ -13,15 +13,15 @@ use sqlx::PgConnection;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::check::{Checks, check};
-use crate::clean::clean;
+use crate::check::{CheckFailure, Checker};
+use crate::clean::Cleaner;
 use crate::ledger::splits::ClaimedSplit;
-use crate::load::commit::{Chunk, CommitLimits, Committed, Committer, LoadError};
-use crate::load::copy::{CopyEncoder, EncodeError};
+use crate::load::commit::{Chunk, CommitLimits, Committed, Committer, CopyError, LoadError};
+use crate::load::copy::{EncodeError, TableCopy};
 use crate::pseudonym::Pseudonymiser;
 use crate::receive::{Raw, Receiver, Source, SourceError};
-use crate::stage::Batch;
-use crate::transform::transform;
+use crate::stage::{Batch, Origin};
+use crate::transform::{Loadable, Transformer};
 
 /// Batches that wait between two steps.
 const CHANNEL_BATCHES: usize = 4;
@@ -36,6 +36,12 @@ pub(crate) enum PipelineError {
     /// The target failed.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A table did not take its rows.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// A check ends the run.
+    #[error(transparent)]
+    Check(#[from] CheckFailure),
     /// A batch does not fit the target.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -47,32 +53,62 @@ pub(crate) enum PipelineError {
     Broken(#[from] JoinError),
 }
 
-/// What a batch goes through between the source and the target.
+/// What a batch goes through between the source and the targets.
 pub(crate) struct Stages {
     /// Columns asked of the source.
     pub(crate) source_columns: Vec<Column>,
+    /// How texts are cleaned.
+    pub(crate) cleaner: Cleaner,
     /// What rows are checked against.
-    pub(crate) checks: Checks,
+    pub(crate) checker: Checker,
     /// What becomes of personal data.
     pub(crate) pseudonymiser: Pseudonymiser,
-    /// How rows are written for the target.
-    pub(crate) encoder: CopyEncoder,
+    /// What becomes of rows and columns before they are loaded.
+    pub(crate) transformer: Transformer,
+    /// How rows are written for each table of the job.
+    pub(crate) tables: Vec<TableCopy>,
 }
 
 impl Stages {
-    /// Takes a batch through every stage, into `tuples`.
-    fn process(&self, batch: Batch<Raw>, mut tuples: Vec<u8>) -> Result<Chunk, PipelineError> {
-        let batch = clean(batch);
-        let batch = check(batch, &self.checks)?;
+    /// Takes a batch through every stage but the last.
+    pub(crate) fn prepare(
+        &self,
+        batch: Batch<Raw>,
+        origin: &Origin,
+    ) -> Result<Batch<Loadable>, PipelineError> {
+        let batch = self.cleaner.clean(batch)?;
+        let batch = self.checker.check(batch, origin)?;
         let batch = self.pseudonymiser.pseudonymise(batch)?;
-        let batch = transform(batch);
-        self.encoder.encode(&batch, &mut tuples)?;
+        Ok(self.transformer.transform(batch)?)
+    }
+
+    /// Takes a batch through every stage, into tuples for each table.
+    pub(crate) fn process(
+        &self,
+        batch: Batch<Raw>,
+        origin: &Origin,
+    ) -> Result<Chunk, PipelineError> {
+        self.process_into(batch, origin, vec![Vec::new(); self.tables.len()])
+    }
+
+    fn process_into(
+        &self,
+        batch: Batch<Raw>,
+        origin: &Origin,
+        mut tuples: Vec<Vec<u8>>,
+    ) -> Result<Chunk, PipelineError> {
+        let batch = self.prepare(batch, origin)?;
+        for (table, tuples) in self.tables.iter().zip(&mut tuples) {
+            table.encode(&batch, tuples)?;
+        }
         Ok(Chunk {
             tuples,
             rows: batch.rows.places.len() as u64,
             filtered: batch.filtered,
             end: batch.end(),
             quarantined: batch.quarantined,
+            claims: batch.claims,
+            places: batch.rows.places,
         })
     }
 }
@@ -83,7 +119,6 @@ pub(crate) struct SplitLoad<'a> {
     pub(crate) connection: &'a mut PgConnection,
     pub(crate) claim: &'a ClaimedSplit,
     pub(crate) stages: &'a Arc<Stages>,
-    pub(crate) copy_statement: &'a str,
     pub(crate) limits: CommitLimits,
     pub(crate) shutdown: &'a mut Shutdown,
 }
@@ -91,9 +126,12 @@ pub(crate) struct SplitLoad<'a> {
 impl SplitLoad<'_> {
     /// Loads the split from the ledger's position on, to its end or until a stop is requested.
     ///
-    /// `on_commit` hears of every transaction and may end the load with an error.
+    /// `is_over` hears of the rows read and refused for each chunk, and may end
+    /// the transaction; `on_commit` hears of every transaction, and may end the
+    /// load with an error.
     pub(crate) async fn run<E: From<PipelineError>>(
         self,
+        mut is_over: impl FnMut(u64, u64) -> bool,
         mut on_commit: impl FnMut(&Committed) -> Result<(), E>,
     ) -> Result<(), E> {
         let position = self.claim.next;
@@ -104,17 +142,19 @@ impl SplitLoad<'_> {
         let (chunk_sender, mut chunks) = mpsc::channel(CHANNEL_BATCHES);
         let receiving = tokio::spawn(receive_all(receiver, batch_sender));
         let stages = Arc::clone(self.stages);
-        let processing =
-            tokio::task::spawn_blocking(move || process_all(&stages, batches, &chunk_sender));
+        let origin = Origin { file: self.claim.split.file.clone(), split: self.claim.split_id };
+        let processing = tokio::task::spawn_blocking(move || {
+            process_all(&stages, &origin, batches, &chunk_sender)
+        });
         let mut committer = Committer {
             connection: self.connection,
             claim: self.claim,
-            copy_statement: self.copy_statement,
+            tables: &self.stages.tables,
             limits: self.limits,
             position,
         };
         while let Some(first) = first_chunk(&mut chunks, self.shutdown).await {
-            let outcome = committer.commit(first, &mut chunks, self.shutdown).await;
+            let outcome = committer.commit(first, &mut chunks, self.shutdown, &mut is_over).await;
             on_commit(&outcome.map_err(PipelineError::from)?)?;
         }
         if self.shutdown.is_requested() {
@@ -159,14 +199,16 @@ async fn receive_all(
 
 fn process_all(
     stages: &Stages,
+    origin: &Origin,
     mut batches: mpsc::Receiver<Batch<Raw>>,
     chunks: &mpsc::Sender<Chunk>,
 ) -> Result<(), PipelineError> {
-    let mut tuple_bytes = 0;
+    let mut tuple_bytes = vec![0; stages.tables.len()];
     while let Some(batch) = batches.blocking_recv() {
         // The next batch is probably as large as the one before it.
-        let chunk = stages.process(batch, Vec::with_capacity(tuple_bytes))?;
-        tuple_bytes = chunk.tuples.len();
+        let tuples = tuple_bytes.iter().map(|bytes| Vec::with_capacity(*bytes)).collect();
+        let chunk = stages.process_into(batch, origin, tuples)?;
+        tuple_bytes = chunk.tuples.iter().map(Vec::len).collect();
         if chunks.blocking_send(chunk).is_err() {
             break;
         }

@@ -3,58 +3,121 @@
 use ferry::host::settings::ByteSize;
 use ferry::position::Split;
 
-use crate::columns::PlannedColumn;
+use crate::columns::{ColumnPlan, SourceColumn};
 use crate::database;
 use crate::error::ClientError;
-use crate::job::Job;
-use crate::ledger::{files, migrate};
+use crate::job::{Job, Pii};
+use crate::key::PseudonymKey;
+use crate::ledger::{LedgerError, files, migrate};
 use crate::output;
-use crate::pseudonym::PseudonymKey;
-use crate::receive::{self, Plan, PlannedFile};
-use crate::run::{APPLICATION_NAME, TargetColumns, look_up_columns, refuse_rewritten};
+use crate::receive::{self, Plan, PlannedFile, Source};
+use crate::run::{APPLICATION_NAME, look_up_columns, refuse_rewritten, stages, suspects};
 
 /// Prints the plan of a job.
 pub(crate) async fn show(job: &Job) -> Result<(), ClientError> {
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
     let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
     let mut source = receive::connect(&job.source).await?;
-    let dataset_columns = source.dataset_columns(&job.source.dataset).await?;
-    let target = look_up_columns(job, &dataset_columns, &mut connection).await?;
+    let dataset = &job.source.dataset;
+    let dataset_columns = source.dataset_columns(dataset).await?;
+    let columns = look_up_columns(job, &dataset_columns, &mut connection, key.as_ref()).await?;
+    // Finds what is wrong with a rule, as a run would.
+    stages(job, &columns)?;
     // Before the first run there is no ledger, and nothing is known of any file.
     let mut known = Vec::new();
     if migrate::is_current(&mut connection).await? {
-        known = files::known(&mut connection, &job.name, &job.source.dataset).await?;
+        known = files::known(&mut connection, &job.name, dataset).await?;
+    } else if migrate::exists(&mut connection).await? {
+        return Err(LedgerError::NotCurrent.into());
     }
-    let wanted: Vec<_> = target.columns.iter().map(|column| column.source.clone()).collect();
-    let dataset = &job.source.dataset;
+    let wanted = columns.source_columns();
     let plan = source.plan(dataset, &wanted, job.load.split_bytes, &known).await?;
 
-    output::line(format!("job {}: {} -> {}", job.name, dataset, target.table));
-    show_columns(&target.columns, key.as_ref());
+    output::line(format!("job {}: {} -> {}", job.name, dataset, columns.table_names()));
+    show_sources(&columns, key.as_ref());
+    show_targets(&columns);
     show_files(&plan);
-    show_ddl(&target);
+    show_suspects(job, &mut source, &plan).await?;
     refuse_rewritten(&plan.files)
 }
 
-fn show_columns(columns: &[PlannedColumn], key: Option<&PseudonymKey>) {
-    output::heading("columns");
-    let mut table = output::table(["column", "read as", "loaded as", ""], 0..0);
-    for column in columns {
-        let mut notes = Vec::new();
-        if let (Some(domain), Some(key)) = (&column.pii_domain, key) {
-            notes.push(format!("HMAC-SHA-256, domain {domain}, key {}", key.id()));
-        }
-        if column.is_required {
-            notes.push("not null".to_owned());
-        }
+/// What is read, and what becomes of it before it is loaded.
+fn show_sources(columns: &ColumnPlan, key: Option<&PseudonymKey>) {
+    output::heading("columns of the source");
+    let mut table = output::table(["column", "read as", "clean", "checks", "personal data"], 0..0);
+    for source in &columns.sources {
+        let as_type = if source.column.column_type == source.clean_type {
+            source.clean_type.to_string()
+        } else {
+            format!("{}, then {}", source.column.column_type, source.clean_type)
+        };
         table.add_row([
-            column.source.name.clone(),
-            column.source.column_type.to_string(),
-            column.target.column_type.to_string(),
-            notes.join("; "),
+            source.column.name.clone(),
+            as_type,
+            source.clean.len().to_string(),
+            source.checks.len().to_string(),
+            pii_words(source, key),
         ]);
     }
     output::line(table.to_string());
+    if !columns.left_at_source.is_empty() {
+        let names = columns.left_at_source.join(", ");
+        output::line(format!("stays at the source: {names}"));
+    }
+}
+
+fn pii_words(source: &SourceColumn, key: Option<&PseudonymKey>) -> String {
+    let key_id = || key.map(PseudonymKey::id).unwrap_or_default();
+    match &source.pii {
+        None => String::new(),
+        Some(Pii::Public) => "declared as none".to_owned(),
+        Some(Pii::Hash { domain, .. }) => {
+            format!("HMAC-SHA-256, domain {domain}, key {}", key_id())
+        }
+        Some(Pii::Salted { domain, .. }) => {
+            format!("salted HMAC-SHA-256, domain {domain}, key {}", key_id())
+        }
+        Some(Pii::Mask { keep_last }) => format!("masked but for the last {keep_last}"),
+        Some(Pii::Drop) => "dropped".to_owned(),
+    }
+}
+
+fn show_targets(columns: &ColumnPlan) {
+    for target in &columns.targets {
+        output::heading(format!("table {}", target.table));
+        let mut table = output::table(["column", "type", "from", ""], 0..0);
+        for column in &target.columns {
+            table.add_row([
+                column.column.name.clone(),
+                column.column.column_type.to_string(),
+                column.origin.clone(),
+                if column.is_required { "not null".to_owned() } else { String::new() },
+            ]);
+        }
+        output::line(table.to_string());
+        match &target.ddl {
+            Some(ddl) => output::line(format!("{ddl};")),
+            None => output::line(format!("{} exists and stays as it is", target.table)),
+        }
+    }
+    let filter = if columns.filter.is_some() { "some rows are filtered" } else { "no filter" };
+    output::line(filter);
+}
+
+/// Columns that look like personal data and are not declared.
+async fn show_suspects(job: &Job, source: &mut Source, plan: &Plan) -> Result<(), ClientError> {
+    let Some(split) = plan.splits.first() else {
+        return Ok(());
+    };
+    let suspects = suspects(job, source, split).await?;
+    if suspects.is_empty() {
+        return Ok(());
+    }
+    output::heading("warnings");
+    for suspect in suspects {
+        output::line(suspect.to_string());
+    }
+    Ok(())
 }
 
 fn show_files(plan: &Plan) {
@@ -83,12 +146,4 @@ fn file_row(file: &PlannedFile, splits: &[Split]) -> [String; 5] {
         of_file().count().to_string(),
         rows.to_string(),
     ]
-}
-
-fn show_ddl(target: &TargetColumns) {
-    output::heading("table");
-    match &target.ddl {
-        Some(ddl) => output::line(format!("{ddl};")),
-        None => output::line(format!("{} exists and stays as it is", target.table)),
-    }
 }

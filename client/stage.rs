@@ -4,10 +4,14 @@
 //! owns the mark of its output, and only that module can make one. So raw
 //! personal data cannot reach the database: it does not compile.
 
+use arrow_array::BooleanArray;
+use arrow_schema::ArrowError;
+use arrow_select::filter::filter_record_batch;
 use ferry::batch::Batch as Rows;
 use ferry::position::Position;
 use ferry::reject::Reject;
 
+use crate::ledger::SplitId;
 use crate::ledger::quarantine::QuarantinedRow;
 
 /// A batch that has passed the stage that `S` marks.
@@ -20,6 +24,8 @@ pub(crate) struct Batch<S> {
     pub(crate) quarantined: Vec<QuarantinedRow>,
     /// Rows that a filter took out.
     pub(crate) filtered: u64,
+    /// Values that its rows claim for themselves in columns that must be unique.
+    pub(crate) claims: Vec<Claim>,
     _mark: S,
 }
 
@@ -31,20 +37,64 @@ pub(crate) struct StagedReject {
     pub(crate) reject: Reject,
 }
 
+/// Values of one column that no later row of the run may have.
+pub(crate) struct Claim {
+    /// Name of the column.
+    pub(crate) column: String,
+    /// For each value a keyed digest of 16 bytes and the number of its row,
+    /// big-endian, end to end.
+    pub(crate) entries: Vec<u8>,
+}
+
+/// Bytes that a claim has for each value.
+pub(crate) const CLAIM_ENTRY_BYTES: usize = 24;
+
+/// Where the rows of a stream come from.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// Name of the file.
+    pub(crate) file: String,
+    /// Split that is read.
+    pub(crate) split: SplitId,
+}
+
 impl<S> Batch<S> {
     /// A batch as it came in.
     pub(crate) fn new(rows: Rows, rejects: Vec<StagedReject>, mark: S) -> Self {
-        Self { rows, rejects, quarantined: Vec::new(), filtered: 0, _mark: mark }
+        Self {
+            rows,
+            rejects,
+            quarantined: Vec::new(),
+            filtered: 0,
+            claims: Vec::new(),
+            _mark: mark,
+        }
     }
 
     /// The same batch after the next stage, whose mark only that stage can make.
     pub(crate) fn marked<T>(self, mark: T) -> Batch<T> {
-        let Self { rows, rejects, quarantined, filtered, _mark: _ } = self;
-        Batch { rows, rejects, quarantined, filtered, _mark: mark }
+        let Self { rows, rejects, quarantined, filtered, claims, _mark: _ } = self;
+        Batch { rows, rejects, quarantined, filtered, claims, _mark: mark }
     }
 
     /// Place after the last record of the batch, rejects included.
     pub(crate) fn end(&self) -> Position {
         self.rows.end
     }
+
+    /// Keeps the rows for which `is_kept` is true; the others are the caller's to account for.
+    pub(crate) fn keep(&mut self, is_kept: &BooleanArray) -> Result<(), ArrowError> {
+        keep(&mut self.rows, is_kept)
+    }
+}
+
+/// Keeps the rows for which `is_kept` is true, null counting as false.
+pub(crate) fn keep(rows: &mut Rows, is_kept: &BooleanArray) -> Result<(), ArrowError> {
+    if is_kept.true_count() == is_kept.len() {
+        return Ok(());
+    }
+    rows.records = filter_record_batch(&rows.records, is_kept)?;
+    let mut kept = is_kept.iter().map(|is_kept| is_kept == Some(true));
+    rows.places.retain(|_| kept.next() == Some(true));
+    Ok(())
 }

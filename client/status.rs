@@ -22,8 +22,9 @@ const RUNS_SHOWN: i64 = 10;
 #[derive(Debug)]
 pub(crate) struct Scope {
     /// Name of the job; none for all jobs.
-    job: Option<String>,
-    database_url: Secret,
+    pub(crate) job: Option<String>,
+    /// Where the ledger is.
+    pub(crate) database_url: Secret,
 }
 
 impl Scope {

@@ -91,6 +91,29 @@ impl Code {
     /// A value is missing where the target requires one.
     pub const NULL_VALUE: Self = Self::known("null_value");
 
+    /// A text is not an e-mail address.
+    pub const BAD_EMAIL: Self = Self::known("bad_email");
+    /// A text is not a telephone number of its country.
+    pub const BAD_PHONE: Self = Self::known("bad_phone");
+    /// A text is not an absolute URL.
+    pub const BAD_URL: Self = Self::known("bad_url");
+    /// A value is less than its check allows.
+    pub const BELOW_MIN: Self = Self::known("below_min");
+    /// A value is greater than its check allows.
+    pub const ABOVE_MAX: Self = Self::known("above_max");
+    /// A text is shorter than its check allows.
+    pub const TOO_SHORT: Self = Self::known("too_short");
+    /// A value is not one of those that its check lists.
+    pub const NOT_LISTED: Self = Self::known("not_listed");
+    /// A text does not match the pattern of its check.
+    pub const NO_MATCH: Self = Self::known("no_match");
+    /// A value was met before in the run.
+    pub const DUPLICATE: Self = Self::known("duplicate");
+    /// A condition of the job is false for the row.
+    pub const CHECK_FAILED: Self = Self::known("check_failed");
+    /// An expression of the job cannot be evaluated for the row.
+    pub const EXPRESSION_FAILED: Self = Self::known("expression_failed");
+
     const fn known(code: &'static str) -> Self {
         Self(Cow::Borrowed(code))
     }

@@ -16,10 +16,25 @@ const STAGES: [(&str, &str); 6] = [
     ("load", "Loaded"),
 ];
 /// What stands below the stages, and may be used by all of them.
-const BELOW_THE_STAGES: [&str; 5] = ["stage", "job", "ledger", "database", "names"];
+const BELOW_THE_STAGES: [&str; 8] =
+    ["stage", "job", "ledger", "database", "names", "key", "address", "expression"];
 /// Rooms of the client that never talk to the database.
-const WITHOUT_DATABASE: [&str; 9] =
-    ["receive", "clean", "check", "pseudonym", "transform", "job", "stage", "report", "output"];
+const WITHOUT_DATABASE: [&str; 14] = [
+    "receive",
+    "clean",
+    "check",
+    "pseudonym",
+    "transform",
+    "job",
+    "stage",
+    "report",
+    "output",
+    "key",
+    "address",
+    "expression",
+    "suspect",
+    "columns",
+];
 /// Names that say nothing of what lies behind them.
 const EMPTY_NAMES: [&str; 6] = ["util", "utils", "helpers", "common", "misc", "manager"];
 

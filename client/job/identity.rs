@@ -10,9 +10,7 @@ use crate::names::TableName;
 
 /// The same for every spelling of a table in the schema `public`.
 pub(super) fn default_name(dataset: &str, table: &TableName) -> String {
-    let is_public = table.schema.as_deref() == Some("public");
-    let schema = table.schema.clone().filter(|_| !is_public);
-    format!("{dataset}:{}", TableName { schema, name: table.name.clone() })
+    format!("{dataset}:{}", table.without_public())
 }
 
 /// What a job file says of the job's place in the ledger.

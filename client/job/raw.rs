@@ -1,170 +1,139 @@
-//! `job.toml` as it is written: what serde reads, and what flags lay over it.
+//! `job.toml` as it is written: what serde reads, not yet checked.
 //!
-//! What may hold a password has no `Debug`.
+//! What may hold a password has no `Debug`. Rules are kept as TOML values, so
+//! that an error can name the column and the rule.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ferry::host::settings::{ByteSize, Span};
 use serde::Deserialize;
+use toml::Value;
 
-/// A job file, not yet checked.
+/// A job file.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawJob {
-    pub(crate) name: Option<String>,
+pub(super) struct RawJob {
+    pub(super) name: Option<String>,
     #[serde(default)]
-    pub(crate) database: RawDatabase,
+    pub(super) database: RawDatabase,
     #[serde(default)]
-    pub(crate) source: RawSource,
+    pub(super) source: RawSource,
     #[serde(default)]
-    pub(crate) pii: RawPii,
+    pub(super) pii: RawPii,
     #[serde(default)]
-    pub(crate) column: Vec<RawColumn>,
+    pub(super) column: Vec<RawColumn>,
     #[serde(default)]
-    pub(crate) target: Vec<RawTarget>,
+    pub(super) check: Vec<RawCheck>,
     #[serde(default)]
-    pub(crate) load: RawLoad,
+    pub(super) transform: RawTransform,
+    #[serde(default)]
+    pub(super) target: Vec<RawTarget>,
+    #[serde(default)]
+    pub(super) load: RawLoad,
 }
 
+/// `[database]`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawDatabase {
-    pub(crate) url: Option<String>,
+pub(super) struct RawDatabase {
+    pub(super) url: Option<String>,
 }
 
+/// `[source]`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawSource {
-    pub(crate) url: Option<String>,
-    pub(crate) dataset: Option<String>,
+pub(super) struct RawSource {
+    pub(super) url: Option<String>,
+    pub(super) dataset: Option<String>,
     #[serde(default)]
-    pub(crate) columns: Vec<String>,
-    pub(crate) token: Option<String>,
-    pub(crate) token_file: Option<PathBuf>,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) cert_file: Option<PathBuf>,
-    pub(crate) key_file: Option<PathBuf>,
+    pub(super) columns: Vec<String>,
+    pub(super) token: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) cert_file: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
 }
 
+/// `[pii]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawPii {
-    pub(crate) key_file: Option<PathBuf>,
+pub(super) struct RawPii {
+    pub(super) key_file: Option<PathBuf>,
 }
 
+/// One `[[column]]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawColumn {
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) column_type: Option<String>,
+    #[serde(default)]
+    pub(super) clean: Vec<Value>,
+    #[serde(default)]
+    pub(super) check: Vec<Value>,
+    pub(super) on_fail: Option<String>,
+    pub(super) pii: Option<String>,
+    pub(super) domain: Option<String>,
+    pub(super) form: Option<String>,
+    pub(super) keep_last: Option<usize>,
+}
+
+/// One `[[check]]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawColumn {
-    pub(crate) name: String,
-    #[serde(rename = "type")]
-    pub(crate) column_type: Option<String>,
-    pub(crate) pii: Option<RawPiiMode>,
-    pub(crate) domain: Option<String>,
+pub(super) struct RawCheck {
+    pub(super) name: Option<String>,
+    pub(super) expr: String,
+    pub(super) on_fail: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RawPiiMode {
-    Hash,
-}
-
+/// `[transform]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawTarget {
-    pub(crate) table: Option<String>,
+pub(super) struct RawTransform {
+    pub(super) filter: Option<String>,
     #[serde(default)]
-    pub(crate) create: bool,
-    pub(crate) mode: Option<String>,
+    pub(super) set: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) rename: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) drop: Vec<String>,
+    #[serde(default)]
+    pub(super) derive_before_hash: BTreeMap<String, String>,
 }
 
+/// One `[[target]]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawLoad {
-    pub(crate) commit_bytes: Option<ByteSize>,
-    pub(crate) commit_interval: Option<Span>,
-    pub(crate) split_bytes: Option<ByteSize>,
-    pub(crate) max_rejects: Option<RawLimit>,
+pub(super) struct RawTarget {
+    pub(super) table: Option<String>,
+    #[serde(default)]
+    pub(super) create: bool,
+    pub(super) mode: Option<String>,
+    #[serde(default)]
+    pub(super) key: Vec<String>,
+    #[serde(default)]
+    pub(super) columns: Vec<String>,
+}
+
+/// `[load]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLoad {
+    pub(super) commit_bytes: Option<ByteSize>,
+    pub(super) commit_interval: Option<Span>,
+    pub(super) split_bytes: Option<ByteSize>,
+    pub(super) max_rejects: Option<RawLimit>,
+    pub(super) reject_window: Option<u64>,
+    pub(super) unique_memory: Option<ByteSize>,
 }
 
 /// A count, or a percentage such as `"1%"`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum RawLimit {
+pub(super) enum RawLimit {
     Count(u64),
     Text(String),
-}
-
-/// Settings that flags and the environment lay over the file.
-#[derive(Default)]
-pub(crate) struct Overrides {
-    pub(crate) name: Option<String>,
-    pub(crate) database_url: Option<String>,
-    pub(crate) source_url: Option<String>,
-    pub(crate) dataset: Option<String>,
-    pub(crate) columns: Vec<String>,
-    pub(crate) table: Option<String>,
-    pub(crate) create: bool,
-    pub(crate) pii: Vec<String>,
-    pub(crate) pii_key_file: Option<PathBuf>,
-    pub(crate) token_file: Option<PathBuf>,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) cert_file: Option<PathBuf>,
-    pub(crate) client_key_file: Option<PathBuf>,
-    pub(crate) commit_bytes: Option<ByteSize>,
-    pub(crate) commit_interval: Option<Span>,
-    pub(crate) split_bytes: Option<ByteSize>,
-    pub(crate) max_rejects: Option<String>,
-}
-
-impl RawJob {
-    /// Lays flags over the file; what a flag does not say stays.
-    pub(crate) fn overlay(&mut self, flags: Overrides) {
-        replace(&mut self.name, flags.name);
-        replace(&mut self.database.url, flags.database_url);
-        replace(&mut self.source.url, flags.source_url);
-        replace(&mut self.source.dataset, flags.dataset);
-        if !flags.columns.is_empty() {
-            self.source.columns = flags.columns;
-        }
-        if flags.token_file.is_some() {
-            self.source.token = None;
-        }
-        replace(&mut self.source.token_file, flags.token_file);
-        replace(&mut self.source.ca_file, flags.ca_file);
-        replace(&mut self.source.cert_file, flags.cert_file);
-        replace(&mut self.source.key_file, flags.client_key_file);
-        replace(&mut self.pii.key_file, flags.pii_key_file);
-        replace(&mut self.load.commit_bytes, flags.commit_bytes);
-        replace(&mut self.load.commit_interval, flags.commit_interval);
-        replace(&mut self.load.split_bytes, flags.split_bytes);
-        replace(&mut self.load.max_rejects, flags.max_rejects.map(RawLimit::Text));
-        self.overlay_target(flags.table, flags.create);
-        for name in flags.pii {
-            self.overlay_pii(name);
-        }
-    }
-
-    fn overlay_target(&mut self, table: Option<String>, create: bool) {
-        if self.target.is_empty() && (table.is_some() || create) {
-            self.target.push(RawTarget::default());
-        }
-        if let Some(target) = self.target.first_mut() {
-            replace(&mut target.table, table);
-            target.create |= create;
-        }
-    }
-
-    fn overlay_pii(&mut self, name: String) {
-        let pii = Some(RawPiiMode::Hash);
-        match self.column.iter_mut().find(|column| column.name == name) {
-            Some(column) => column.pii = pii,
-            None => self.column.push(RawColumn { name, column_type: None, pii, domain: None }),
-        }
-    }
-}
-
-fn replace<T>(setting: &mut Option<T>, flag: Option<T>) {
-    if flag.is_some() {
-        *setting = flag;
-    }
 }

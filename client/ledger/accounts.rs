@@ -81,16 +81,17 @@ pub(crate) async fn accounts(
     Ok(accounts)
 }
 
-/// Why rows of a run went to quarantine, the most frequent reason first.
+/// Why rows of a run are in quarantine, the most frequent reason first.
 ///
-/// The counts are of rows: their sum is the `quarantined` of the accounts.
+/// The counts are of rows: their sum is the `quarantined` of the accounts, to
+/// which a row that was replayed no longer belongs.
 pub(crate) async fn reject_counts(
     conn: &mut PgConnection,
     run_id: RunId,
 ) -> Result<Vec<RejectCount>, LedgerError> {
     let rows = sqlx::query(
         "SELECT code, column_name, count(*) AS row_count
-         FROM ferry.quarantine WHERE run_id = $1
+         FROM ferry.quarantine WHERE run_id = $1 AND state <> 'replayed'
          GROUP BY code, column_name ORDER BY row_count DESC, code, column_name",
     )
     .bind(run_id.0)

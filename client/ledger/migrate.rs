@@ -11,7 +11,11 @@ use crate::ledger::{LOCK_CLASS, LedgerError};
 /// Second half of the lock; those of jobs are hashes, and a collision only makes one wait.
 const MIGRATION_LOCK: i32 = 0;
 
-const LEDGER_SQL: &str = include_str!("../../migrations/0001_ledger.sql");
+/// Every migration in its order: version, name, SQL. One that was released never changes.
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "ledger", include_str!("../../migrations/0001_ledger.sql")),
+    (2, "stages", include_str!("../../migrations/0002_stages.sql")),
+];
 
 /// Applies what is missing; returns the versions that were applied now.
 pub(crate) async fn migrate(conn: &mut PgConnection) -> Result<Vec<i64>, LedgerError> {
@@ -38,6 +42,11 @@ pub(crate) async fn is_current(conn: &mut PgConnection) -> Result<bool, LedgerEr
     Ok(migrator.iter().all(is_applied))
 }
 
+/// Whether there is a ledger, of whatever version.
+pub(crate) async fn exists(conn: &mut PgConnection) -> Result<bool, LedgerError> {
+    Ok(!applied(conn).await?.is_empty())
+}
+
 async fn migrate_alone(conn: &mut PgConnection) -> Result<Vec<i64>, LedgerError> {
     let migrator = migrator();
     let before = applied(conn).await?;
@@ -48,9 +57,10 @@ async fn migrate_alone(conn: &mut PgConnection) -> Result<Vec<i64>, LedgerError>
 }
 
 fn migrator() -> Migrator {
-    let ledger =
-        Migration::new(1, "ledger".into(), MigrationType::Simple, LEDGER_SQL.into_sql_str(), false);
-    let mut migrator = Migrator::with_migrations(vec![ledger]);
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).to_vec());
     migrator.dangerous_set_table_name("ferry.migration");
     migrator.create_schema("ferry");
     // Its own lock would stay taken after an error.
@@ -116,9 +126,11 @@ mod tests {
 
     #[test]
     fn a_ledger_of_a_later_version_is_refused() {
-        let applied = [(1, Vec::new()), (2, Vec::new())];
+        let mut applied: Vec<_> =
+            MIGRATIONS.iter().map(|(version, ..)| (*version, Vec::new())).collect();
+        assert!(refuse_newer(&migrator(), &applied).is_ok());
+        applied.push((99, Vec::new()));
         let refused = refuse_newer(&migrator(), &applied);
-        assert!(matches!(refused, Err(LedgerError::Newer { version: 2 })));
-        assert!(refuse_newer(&migrator(), &applied[..1]).is_ok());
+        assert!(matches!(refused, Err(LedgerError::Newer { version: 99 })));
     }
 }

@@ -6,7 +6,10 @@
 //! breaks the advisory locks that tell living workers from dead ones.
 
 pub(crate) mod accounts;
+pub(crate) mod claims;
+pub(crate) mod erasures;
 pub(crate) mod files;
+pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod quarantine;
 mod register;
@@ -66,7 +69,7 @@ pub(crate) enum LedgerError {
     },
     /// The job loads other columns, or in another way, than its unfinished run.
     #[error(
-        "run {run} of this job is not finished and began with other columns, types or PII settings: finish it with the old ones first, or give the changed job another name"
+        "run {run} of this job is not finished and began with other columns, types, rules or PII settings: finish it with the old ones first, or give the changed job another name"
     )]
     ColumnsChanged {
         /// The unfinished run.
@@ -81,6 +84,29 @@ pub(crate) enum LedgerError {
         run: RunId,
         /// Name of the column.
         column: String,
+    },
+    /// The key file holds another key than before, and nobody rotated it.
+    #[error(
+        "the key file holds another key ({now}) than the job's last run used ({before}): put the old key back; to change it afterwards, run `ferry-client pii rotate`"
+    )]
+    KeyChanged {
+        /// Key of the job's last run.
+        before: String,
+        /// Key in the file.
+        now: String,
+    },
+    /// There are no tables yet, or older ones.
+    #[error(
+        "there is no ledger here, or one of an earlier version: `ferry-client migrate` makes it"
+    )]
+    NotCurrent,
+    /// Rows of quarantine were settled by somebody else.
+    #[error(
+        "{rows} of these rows were replayed or discarded by another session meanwhile: nothing of this step was loaded, run the replay again"
+    )]
+    QuarantineMoved {
+        /// Rows that are not open any more.
+        rows: usize,
     },
     /// The job was changed while one of its runs was not finished.
     #[error(

@@ -5,7 +5,7 @@
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use crate::ledger::{LedgerError, RunId, from_bigint, lock_job};
+use crate::ledger::{LedgerError, RunId, from_bigint, keys, lock_job};
 
 const FERRY_VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -24,6 +24,10 @@ pub(crate) struct RunFacts<'a> {
     pub(crate) pii_key_id: Option<&'a str>,
     /// Name, types and PII domain of each column, as a JSON array of objects.
     pub(crate) columns: &'a str,
+    /// Checks, expressions and targets, as a JSON object.
+    pub(crate) rules: &'a str,
+    /// Version of the cleaning rules.
+    pub(crate) clean_version: i32,
 }
 
 /// The run that a worker joins.
@@ -74,6 +78,7 @@ pub(crate) async fn open(
 ) -> Result<OpenedRun, LedgerError> {
     let mut tx = conn.begin().await?;
     lock_job(&mut tx, facts.job).await?;
+    refuse_unsafe_change(&mut tx, facts.job, facts.columns, facts.pii_key_id).await?;
     let opened = match find_resumable(&mut tx, facts).await? {
         Some(run_id) => {
             resume(&mut tx, run_id, facts).await?;
@@ -85,24 +90,50 @@ pub(crate) async fn open(
     Ok(opened)
 }
 
+/// Refuses a job that would load as it is what an earlier run pseudonymised, or
+/// that makes its pseudonyms with another key than before.
+pub(crate) async fn refuse_unsafe_change(
+    conn: &mut PgConnection,
+    job: &str,
+    columns: &str,
+    pii_key_id: Option<&str>,
+) -> Result<(), LedgerError> {
+    let unhashed = sqlx::query(
+        "SELECT before ->> 'name' AS column_name,
+                (SELECT max(run_id) FROM ferry.run WHERE job = $1) AS last_run
+         FROM ferry.run AS earlier, jsonb_array_elements(earlier.columns) AS before
+         JOIN jsonb_array_elements($2::jsonb) AS now ON now ->> 'name' = before ->> 'name'
+         WHERE earlier.job = $1 AND before ->> 'pii' IS NOT NULL AND now ->> 'pii' IS NULL
+         LIMIT 1",
+    )
+    .bind(job)
+    .bind(columns)
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(row) = unhashed {
+        let run = RunId(row.try_get("last_run")?);
+        return Err(LedgerError::NoLongerHashed { run, column: row.try_get("column_name")? });
+    }
+    match pii_key_id {
+        Some(key_id) => keys::refuse_silent_change(conn, job, key_id).await,
+        None => Ok(()),
+    }
+}
+
 /// The last run of the job, if there is something left of it to do.
 async fn find_resumable(
     conn: &mut PgConnection,
     facts: &RunFacts<'_>,
 ) -> Result<Option<RunId>, LedgerError> {
     let last = sqlx::query(
-        "SELECT run_id, state, dataset, target, pii_key_id, columns = $2::jsonb AS has_columns,
-                (SELECT before ->> 'name'
-                 FROM ferry.run AS earlier, jsonb_array_elements(earlier.columns) AS before
-                 JOIN jsonb_array_elements($2::jsonb) AS now
-                   ON now ->> 'name' = before ->> 'name'
-                 WHERE earlier.job = $1
-                   AND before ->> 'pii' IS NOT NULL AND now ->> 'pii' IS NULL
-                 LIMIT 1) AS unhashed
+        "SELECT run_id, state, dataset, target, pii_key_id,
+                columns = $2::jsonb AND rules = $3::jsonb AND clean_version = $4 AS has_rules
          FROM ferry.run WHERE job = $1 ORDER BY run_id DESC LIMIT 1 FOR UPDATE",
     )
     .bind(facts.job)
     .bind(facts.columns)
+    .bind(facts.rules)
+    .bind(facts.clean_version)
     .fetch_optional(&mut *conn)
     .await?;
     let Some(last) = last else {
@@ -110,14 +141,11 @@ async fn find_resumable(
     };
     let run_id = RunId(last.try_get("run_id")?);
     let state = RunState::parse(last.try_get("state")?)?;
-    if let Some(column) = last.try_get("unhashed")? {
-        return Err(LedgerError::NoLongerHashed { run: run_id, column });
-    }
     if state == RunState::Finished {
         return Ok(None);
     }
     let has_undone = has_undone_splits(conn, run_id).await?;
-    if has_undone && !last.try_get::<bool, _>("has_columns")? {
+    if has_undone && !last.try_get::<bool, _>("has_rules")? {
         return Err(LedgerError::ColumnsChanged { run: run_id });
     }
     let pii_key_id: Option<String> = last.try_get("pii_key_id")?;
@@ -169,8 +197,9 @@ async fn resume(
 async fn begin(conn: &mut PgConnection, facts: &RunFacts<'_>) -> Result<RunId, LedgerError> {
     let run_id = sqlx::query_scalar(
         "INSERT INTO ferry.run
-             (job, source_url, dataset, target, pii_key_id, ferry_version, columns)
-         VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb) RETURNING run_id",
+             (job, source_url, dataset, target, pii_key_id, ferry_version, columns, rules,
+              clean_version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9) RETURNING run_id",
     )
     .bind(facts.job)
     .bind(facts.source_url)
@@ -179,6 +208,8 @@ async fn begin(conn: &mut PgConnection, facts: &RunFacts<'_>) -> Result<RunId, L
     .bind(facts.pii_key_id)
     .bind(FERRY_VERSION)
     .bind(facts.columns)
+    .bind(facts.rules)
+    .bind(facts.clean_version)
     .fetch_one(conn)
     .await?;
     Ok(RunId(run_id))
@@ -236,23 +267,6 @@ async fn set_state(
     .bind(state.as_str())
     .bind(error.map(|(code, _)| code))
     .bind(error.map(|(_, message)| message))
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Notes that a run makes pseudonyms with a key.
-pub(crate) async fn remember_key(
-    conn: &mut PgConnection,
-    key_id: &str,
-    run_id: RunId,
-) -> Result<(), LedgerError> {
-    sqlx::query(
-        "INSERT INTO ferry.pii_key (key_id, first_run) VALUES ($1, $2)
-         ON CONFLICT (key_id) DO UPDATE SET last_used_at = now()",
-    )
-    .bind(key_id)
-    .bind(run_id.0)
     .execute(conn)
     .await?;
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Format: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary
 //! Format"; the fields are what each type's receive function reads.
-//! Invariant: one tuple a row, one field a column, in the order of the columns.
+//! Invariant: one tuple a row, one field a column of the table, in their order.
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -10,12 +10,14 @@ use arrow_array::types::{
     Time64MicrosecondType, TimestampMicrosecondType,
 };
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, RecordBatch,
+    StringArray,
 };
 use arrow_schema::{DataType, TimeUnit};
 use ferry::schema::{Column, ColumnType};
 
 use super::numeric;
+use crate::names::{TableName, quote_ident};
 use crate::stage::Batch;
 use crate::transform::Loadable;
 
@@ -30,28 +32,54 @@ const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 /// First byte of a binary jsonb.
 const JSONB_VERSION: u8 = 1;
 
-/// A batch that does not fit the columns of the target.
+/// A batch that does not fit the columns of a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("column \"{column}\" does not hold {expected}: the source did not send what was asked for")]
+#[error(
+    "the batch for column \"{column}\" of {table} does not hold {expected}: the source did not send what was asked for"
+)]
 pub(crate) struct EncodeError {
-    /// Name of the column.
+    /// Name of the table.
+    table: String,
+    /// Name of the column in the table.
     column: String,
-    /// Its type in the target.
+    /// Its type in the table.
     expected: String,
 }
 
-/// Writes batches for a target with certain columns.
-pub(crate) struct CopyEncoder {
-    columns: Vec<Column>,
+/// One table of a job, as COPY writes it.
+#[derive(Debug)]
+pub(crate) struct TableCopy {
+    /// Name as people read it.
+    table: String,
+    statement: String,
+    /// Columns of the table, each with the loadable column that goes into it.
+    columns: Vec<(Column, usize)>,
     field_count: i16,
 }
 
-impl CopyEncoder {
-    /// Writes for these columns of the target, in this order.
-    pub(crate) fn new(columns: Vec<Column>) -> Self {
-        // A table has at most 1600 columns.
-        let field_count = i16::try_from(columns.len()).unwrap_or(i16::MAX);
-        Self { columns, field_count }
+impl TableCopy {
+    /// Writes these columns of a table, in this order.
+    ///
+    /// Each is a column of the table and the index of the loadable column that
+    /// goes into it. There is at least one: a job has no table without columns.
+    pub(crate) fn new(table: &TableName, columns: Vec<(Column, usize)>) -> Self {
+        Self {
+            table: table.to_string(),
+            statement: copy_statement(table, &columns),
+            // A table has at most 1600 columns.
+            field_count: i16::try_from(columns.len()).unwrap_or(i16::MAX),
+            columns,
+        }
+    }
+
+    /// The statement that begins the COPY.
+    pub(crate) fn statement(&self) -> &str {
+        &self.statement
+    }
+
+    /// The table's name as people read it.
+    pub(crate) fn table(&self) -> &str {
+        &self.table
     }
 
     /// Appends one tuple a row to `out`.
@@ -60,28 +88,43 @@ impl CopyEncoder {
         batch: &Batch<Loadable>,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        let arrays = batch.rows.records.columns();
-        let mut columns = Vec::with_capacity(arrays.len());
-        for (column, array) in self.columns.iter().zip(arrays) {
-            let fields = Fields::new(column.column_type, array).ok_or_else(|| mismatch(column))?;
-            columns.push((fields, array.null_count() > 0));
+        self.encode_records(&batch.rows.records, out)
+    }
+
+    fn encode_records(&self, records: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let mut fields_of_columns = Vec::with_capacity(self.columns.len());
+        for (column, index) in &self.columns {
+            let mismatch = || self.mismatch(column);
+            let array = records.columns().get(*index).ok_or_else(mismatch)?;
+            let fields = Fields::new(column.column_type, array).ok_or_else(mismatch)?;
+            let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
+            fields_of_columns.push((column, fields, nulls));
         }
-        for row in 0..batch.rows.records.num_rows() {
+        for row in 0..records.num_rows() {
             out.extend_from_slice(&self.field_count.to_be_bytes());
-            for (index, (fields, has_nulls)) in columns.iter().enumerate() {
-                if *has_nulls && arrays[index].is_null(row) {
+            for (column, fields, nulls) in &fields_of_columns {
+                if nulls.is_some_and(|nulls| nulls.is_null(row)) {
                     out.extend_from_slice(&NULL);
                 } else {
-                    fields.write(row, out).ok_or_else(|| mismatch(&self.columns[index]))?;
+                    fields.write(row, out).ok_or_else(|| self.mismatch(column))?;
                 }
             }
         }
         Ok(())
     }
+
+    fn mismatch(&self, column: &Column) -> EncodeError {
+        EncodeError {
+            table: self.table.clone(),
+            column: column.name.clone(),
+            expected: column.column_type.to_string(),
+        }
+    }
 }
 
-fn mismatch(column: &Column) -> EncodeError {
-    EncodeError { column: column.name.clone(), expected: column.column_type.to_string() }
+fn copy_statement(table: &TableName, columns: &[(Column, usize)]) -> String {
+    let names: Vec<String> = columns.iter().map(|(column, _)| quote_ident(&column.name)).collect();
+    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.to_sql(), names.join(", "))
 }
 
 /// One column, with its type looked up once a batch.
@@ -198,5 +241,76 @@ fn timestamp(unix_micros: i64) -> Option<i64> {
     match unix_micros {
         i64::MAX | i64::MIN => Some(unix_micros),
         micros => micros.checked_sub(EPOCH_MICROS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use ferry::schema::arrow_schema;
+
+    fn column(name: &str, column_type: ColumnType) -> Column {
+        Column { name: name.to_owned(), column_type }
+    }
+
+    fn table(name: &str, columns: Vec<(Column, usize)>) -> TableCopy {
+        let name: TableName = name.parse().expect("a table name");
+        TableCopy::new(&name, columns)
+    }
+
+    /// Two rows: `7, ab` and `null, c`.
+    fn records() -> RecordBatch {
+        let columns = [column("id", ColumnType::Integer), column("name", ColumnType::Text)];
+        let ids = PrimitiveArray::<Int32Type>::from(vec![Some(7), None]);
+        let names = StringArray::from(vec!["ab", "c"]);
+        RecordBatch::try_new(arrow_schema(&columns), vec![Arc::new(ids), Arc::new(names)])
+            .expect("arrays of the schema")
+    }
+
+    fn tuples(table: &TableCopy) -> Result<Vec<u8>, EncodeError> {
+        let mut out = Vec::new();
+        table.encode_records(&records(), &mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn a_table_takes_its_columns_by_index_and_in_its_own_order() {
+        let users = table(
+            "users",
+            vec![(column("label", ColumnType::Text), 1), (column("id", ColumnType::Integer), 0)],
+        );
+        let mut expected = Vec::new();
+        expected.extend_from_slice(&[0, 2, 0, 0, 0, 2, b'a', b'b', 0, 0, 0, 4, 0, 0, 0, 7]);
+        expected.extend_from_slice(&[0, 2, 0, 0, 0, 1, b'c', 255, 255, 255, 255]);
+        assert_eq!(tuples(&users), Ok(expected));
+        let ids = table("ids", vec![(column("id", ColumnType::Integer), 0)]);
+        let expected = vec![0, 1, 0, 0, 0, 4, 0, 0, 0, 7, 0, 1, 255, 255, 255, 255];
+        assert_eq!(tuples(&ids), Ok(expected));
+    }
+
+    #[test]
+    fn the_statement_quotes_every_name() {
+        let columns = vec![
+            (column("id", ColumnType::Integer), 0),
+            (column("Full \"Name\"", ColumnType::Text), 1),
+        ];
+        let users = table("public.users", columns);
+        let expected =
+            r#"COPY "public"."users" ("id", "Full ""Name""") FROM STDIN (FORMAT binary)"#;
+        assert_eq!(users.statement(), expected);
+        assert_eq!(users.table(), "public.users");
+    }
+
+    #[test]
+    fn a_batch_that_does_not_fit_names_table_and_column() {
+        let wrong_type = table("public.users", vec![(column("id", ColumnType::Bigint), 0)]);
+        let no_such_column = table("public.users", vec![(column("id", ColumnType::Bigint), 2)]);
+        for users in [wrong_type, no_such_column] {
+            let error = tuples(&users).expect_err("a batch that does not fit").to_string();
+            assert!(error.contains("column \"id\" of public.users"), "{error}");
+            assert!(error.contains("bigint"), "{error}");
+        }
     }
 }

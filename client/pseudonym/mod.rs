@@ -1,62 +1,102 @@
-//! Turns checked batches into pseudonymised ones: columns of personal data become keyed hashes.
+//! Turns checked batches into pseudonymised ones: personal data becomes a keyed hash, a mask, or nothing.
 //!
 //! Invariant: after this stage neither the rows nor the quarantined records
-//! hold a value of a column that the job declares as PII.
+//! hold a value of a column that the job declares as PII, except for what the
+//! job itself derives from it with `transform.derive_before_hash`.
 
-mod key;
+mod derive;
+mod digest;
+mod mask;
+mod refused;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryBuilder, StringBuilder};
 use arrow_array::cast::AsArray as _;
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::{ArrowError, SchemaRef};
-use ferry::hex;
+use arrow_select::filter::filter;
 use ferry::schema::{Column, ColumnType, arrow_schema};
 
 use crate::check::Checked;
-use crate::ledger::quarantine::QuarantinedRow;
-use crate::stage::{Batch, StagedReject};
+use crate::job::Form;
+use crate::key::DomainHash;
+use crate::stage::Batch;
 
-pub(crate) use key::{DomainHash, KeyError, PseudonymKey};
+pub(crate) use derive::Derived;
 
 /// Marks a batch without raw personal data.
 pub(crate) struct Pseudonymised(());
 
+/// Name of the stage in quarantine.
+const STAGE: &str = "pseudonym";
+
 /// What becomes of one column.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) enum Treatment {
     /// It passes as it is.
     Keep,
-    /// It becomes a pseudonym, 32 bytes.
-    HashToBytes(DomainHash),
-    /// It becomes a pseudonym, 64 hexadecimal digits.
-    HashToHex(DomainHash),
+    /// It becomes a pseudonym: equal values of a domain stay equal.
+    Hash(DomainHash, Form),
+    /// It becomes a hash over a random salt and the value, and a column with
+    /// the salts follows it: equal values differ.
+    Salted(DomainHash, Form),
+    /// Only its last characters stay.
+    Mask {
+        /// How many characters, of a long value; of a short one, half of it.
+        keep_last: usize,
+    },
+    /// It goes no further.
+    Drop,
+}
+
+/// The columns that come of `columns`, treated one by one, without derived ones.
+pub(crate) fn treated_columns(columns: &[Column], treatments: &[Treatment]) -> Vec<Column> {
+    let mut treated = Vec::with_capacity(columns.len());
+    for (column, treatment) in columns.iter().zip(treatments) {
+        let name = column.name.clone();
+        match treatment {
+            Treatment::Keep => treated.push(column.clone()),
+            Treatment::Hash(_, form) => treated.push(Column { name, column_type: type_of(*form) }),
+            Treatment::Salted(_, form) => {
+                let salt = Column { name: salt_name(&name), column_type: type_of(*form) };
+                treated.push(Column { name, column_type: type_of(*form) });
+                treated.push(salt);
+            }
+            Treatment::Mask { .. } => treated.push(Column { name, column_type: ColumnType::Text }),
+            Treatment::Drop => {}
+        }
+    }
+    treated
 }
 
 /// Pseudonymises the batches of one stream.
 pub(crate) struct Pseudonymiser {
-    treatments: Vec<Treatment>,
     names: Vec<String>,
+    treatments: Vec<Treatment>,
+    derived: Vec<Derived>,
+    columns: Vec<Column>,
     schema: SchemaRef,
 }
 
 impl Pseudonymiser {
-    /// Treats each column of the source as said, in the same order.
-    pub(crate) fn new(columns: &[Column], treatments: Vec<Treatment>) -> Self {
-        let output = |(column, treatment): (&Column, &Treatment)| {
-            let column_type = match treatment {
-                Treatment::Keep => column.column_type,
-                Treatment::HashToBytes(_) => ColumnType::Bytea,
-                Treatment::HashToHex(_) => ColumnType::Text,
-            };
-            Column { name: column.name.clone(), column_type }
-        };
-        let outputs: Vec<Column> = columns.iter().zip(&treatments).map(output).collect();
+    /// Treats each checked column as said, in the same order, and adds the derived ones.
+    ///
+    /// Columns that are hashed or masked must be text.
+    pub(crate) fn new(
+        columns: &[Column],
+        treatments: Vec<Treatment>,
+        derived: Vec<Derived>,
+    ) -> Self {
+        let mut outputs = treated_columns(columns, &treatments);
+        outputs.extend(derived.iter().map(|derived| derived.column.clone()));
         Self {
-            treatments,
             names: columns.iter().map(|column| column.name.clone()).collect(),
+            treatments,
+            derived,
             schema: arrow_schema(&outputs),
+            columns: outputs,
         }
     }
 
@@ -65,72 +105,79 @@ impl Pseudonymiser {
         &self,
         mut batch: Batch<Checked>,
     ) -> Result<Batch<Pseudonymised>, ArrowError> {
-        let records = &batch.rows.records;
-        let mut columns = Vec::with_capacity(self.treatments.len());
-        for (column, treatment) in records.columns().iter().zip(&self.treatments) {
-            columns.push(treat(column, treatment)?);
-        }
-        batch.rows.records = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        for reject in std::mem::take(&mut batch.rejects) {
-            batch.quarantined.push(self.quarantine(reject));
-        }
+        self.protect(&mut batch)?;
         Ok(batch.marked(Pseudonymised(())))
     }
 
-    /// What may be kept of a refused row: pseudonyms in place of personal data.
-    fn quarantine(&self, staged: StagedReject) -> QuarantinedRow {
-        let StagedReject { stage, reject } = staged;
-        let mut record = serde_json::Map::new();
-        for ((name, treatment), field) in self.names.iter().zip(&self.treatments).zip(reject.fields)
-        {
-            let Some(text) = field else { continue };
-            let kept = match treatment {
-                Treatment::Keep => text,
-                Treatment::HashToBytes(_) | Treatment::HashToHex(_) if text.is_empty() => continue,
-                Treatment::HashToBytes(hash) | Treatment::HashToHex(hash) => {
-                    hex::encode(&hash.pseudonym(text.as_bytes()))
-                }
-            };
-            record.insert(name.clone(), kept.into());
+    /// All that the stage does to a batch, whatever its mark says.
+    fn protect<S>(&self, batch: &mut Batch<S>) -> Result<(), ArrowError> {
+        let mut values = derive::evaluate(&self.derived, &batch.rows.records)?;
+        if !values.failures.is_empty() {
+            let is_kept = values.is_kept(batch.rows.records.num_rows());
+            batch.rejects.extend(derive::rejects(&batch.rows, values.failures));
+            batch.keep(&is_kept)?;
+            for array in &mut values.arrays {
+                *array = filter(array.as_ref(), &is_kept)?;
+            }
         }
-        let record = (!record.is_empty()).then_some(serde_json::Value::Object(record));
-        QuarantinedRow { place: reject.place, stage, reasons: reject.reasons, record }
+        batch.rows.records = self.treat(&batch.rows.records, values.arrays)?;
+        for reject in std::mem::take(&mut batch.rejects) {
+            batch.quarantined.push(refused::quarantined(reject, &self.names, &self.treatments)?);
+        }
+        Ok(())
+    }
+
+    /// The records with every column treated, and the derived columns after them.
+    fn treat(
+        &self,
+        records: &RecordBatch,
+        derived: Vec<ArrayRef>,
+    ) -> Result<RecordBatch, ArrowError> {
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        for (array, treatment) in records.columns().iter().zip(&self.treatments) {
+            match treatment {
+                Treatment::Keep => arrays.push(Arc::clone(array)),
+                Treatment::Hash(hash, form) => {
+                    arrays.push(digest::hashed(text(array)?, hash, *form)?);
+                }
+                Treatment::Salted(hash, form) => {
+                    let values = text(array)?;
+                    let salts = digest::draw_salts(values.len())?;
+                    let salted = digest::salted(values, &salts, hash, *form)?;
+                    arrays.extend([salted.pseudonyms, salted.salts]);
+                }
+                Treatment::Mask { keep_last } => {
+                    arrays.push(mask::masked_column(text(array)?, *keep_last));
+                }
+                Treatment::Drop => {}
+            }
+        }
+        arrays.extend(derived);
+        // A batch without columns still has its rows.
+        let options = RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
     }
 }
 
-fn treat(column: &ArrayRef, treatment: &Treatment) -> Result<ArrayRef, ArrowError> {
-    let hash = match treatment {
-        Treatment::Keep => return Ok(Arc::clone(column)),
-        Treatment::HashToBytes(hash) | Treatment::HashToHex(hash) => hash,
-    };
-    let values = column
-        .as_string_opt::<i32>()
-        .ok_or_else(|| ArrowError::SchemaError("a column to be hashed must be text".to_owned()))?;
-    Ok(match treatment {
-        Treatment::HashToHex(_) => hash_to_hex(values, hash),
-        _ => hash_to_bytes(values, hash),
+fn type_of(form: Form) -> ColumnType {
+    match form {
+        Form::Bytea => ColumnType::Bytea,
+        Form::Hex => ColumnType::Text,
+    }
+}
+
+/// Name of the column that holds the salts of another.
+fn salt_name(column: &str) -> String {
+    format!("{column}_salt")
+}
+
+fn text(array: &ArrayRef) -> Result<&StringArray, ArrowError> {
+    array.as_string_opt::<i32>().ok_or_else(|| {
+        ArrowError::SchemaError("a column to be hashed or masked must be text".to_owned())
     })
 }
 
-fn hash_to_bytes(values: &StringArray, hash: &DomainHash) -> ArrayRef {
-    let bytes_total = values.len() * key::PSEUDONYM_BYTES;
-    let mut pseudonyms = BinaryBuilder::with_capacity(values.len(), bytes_total);
-    for value in values {
-        pseudonyms.append_option(person(value).map(|value| hash.pseudonym(value)));
-    }
-    Arc::new(pseudonyms.finish())
-}
-
-fn hash_to_hex(values: &StringArray, hash: &DomainHash) -> ArrayRef {
-    let bytes_total = values.len() * key::PSEUDONYM_BYTES * 2;
-    let mut pseudonyms = StringBuilder::with_capacity(values.len(), bytes_total);
-    for value in values {
-        pseudonyms.append_option(person(value).map(|value| hex::encode(&hash.pseudonym(value))));
-    }
-    Arc::new(pseudonyms.finish())
-}
-
-/// The bytes to hash: NULL stays NULL, and the empty string is not a person.
-fn person(value: Option<&str>) -> Option<&[u8]> {
-    value.filter(|value| !value.is_empty()).map(str::as_bytes)
+/// What is said of a person: NULL stays NULL, and the empty string is not a person.
+fn person(value: Option<&str>) -> Option<&str> {
+    value.filter(|value| !value.is_empty())
 }

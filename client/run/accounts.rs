@@ -1,5 +1,7 @@
 //! Compares what the source has with what the ledger says became of it.
 
+use std::collections::VecDeque;
+
 use sqlx::PgConnection;
 
 use crate::error::ClientError;
@@ -94,43 +96,103 @@ pub(super) fn refuse_open(files: &[FileAccount]) -> Result<(), ClientError> {
     Ok(())
 }
 
-/// Ends a run that refuses more rows than its job allows.
+/// Ends a run that refuses more rows than its job allows, on the whole or of late.
 pub(super) struct RejectGuard {
     limit: RejectLimit,
     read: u64,
     quarantined: u64,
+    /// There is none for a count: that is of the whole run.
+    window: Option<Window>,
 }
 
 impl RejectGuard {
     /// Goes on from what the run has behind it.
-    pub(super) fn new(limit: RejectLimit, so_far: Rows) -> Self {
-        Self { limit, read: so_far.read, quarantined: so_far.quarantined }
+    ///
+    /// A percentage is also judged over the last `window_rows` rows, unless that is 0.
+    pub(super) fn new(limit: RejectLimit, window_rows: u64, so_far: Rows) -> Self {
+        let has_window = window_rows > 0 && matches!(limit, RejectLimit::Percent(_));
+        // In which order earlier attempts refused is not known, so the window begins empty.
+        let window = has_window.then(|| Window::new(window_rows));
+        Self { limit, read: so_far.read, quarantined: so_far.quarantined, window }
     }
 
-    /// Takes note of rows that were committed.
-    pub(super) fn take(&mut self, read: u64, quarantined: u64) -> Result<(), ClientError> {
+    /// Takes note of rows in the order of commit; says whether a limit is exceeded now.
+    pub(super) fn observe(&mut self, read: u64, quarantined: u64) -> bool {
         self.read += read;
         self.quarantined += quarantined;
-        match self.limit {
-            RejectLimit::Percent(_) if self.read < JUDGED_ROWS_MIN => Ok(()),
-            _ => self.check_at_end(),
+        if let Some(window) = &mut self.window {
+            window.push(read, quarantined);
+        }
+        self.verdict().is_err()
+    }
+
+    /// Judges the whole, once it says something, and the window, once it is full.
+    pub(super) fn verdict(&self) -> Result<(), ClientError> {
+        let is_count = matches!(self.limit, RejectLimit::Count(_));
+        if is_count || self.read >= JUDGED_ROWS_MIN {
+            self.check_at_end()?;
+        }
+        match self.window.as_ref().filter(|window| window.is_full()) {
+            Some(window) => self.judge(window.quarantined, window.read, "of the last"),
+            None => Ok(()),
         }
     }
 
     /// Judges the whole.
     pub(super) fn check_at_end(&self) -> Result<(), ClientError> {
-        let limit = match self.limit {
-            RejectLimit::Count(count) if self.quarantined > count => count.to_string(),
-            RejectLimit::Percent(percent) if self.is_over(percent) => format!("{percent}%"),
-            _ => return Ok(()),
-        };
-        Err(ClientError::RejectsOverLimit { quarantined: self.quarantined, read: self.read, limit })
+        self.judge(self.quarantined, self.read, "of")
     }
 
-    /// Counts of rows are far below 2^52, so that they are exact as f64.
-    #[allow(clippy::cast_precision_loss)]
-    fn is_over(&self, percent: f64) -> bool {
-        self.quarantined as f64 * 100.0 > self.read as f64 * percent
+    fn judge(&self, quarantined: u64, read: u64, scope: &str) -> Result<(), ClientError> {
+        let limit = match self.limit {
+            RejectLimit::Count(count) if quarantined > count => count.to_string(),
+            RejectLimit::Percent(percent) if is_over(quarantined, read, percent) => {
+                format!("{percent}%")
+            }
+            _ => return Ok(()),
+        };
+        let scope = format!("{scope} {read} rows");
+        Err(ClientError::RejectsOverLimit { quarantined, scope, limit })
+    }
+}
+
+/// Counts of rows are far below 2^52, so that they are exact as f64.
+#[allow(clippy::cast_precision_loss)]
+fn is_over(quarantined: u64, read: u64, percent: f64) -> bool {
+    quarantined as f64 * 100.0 > read as f64 * percent
+}
+
+/// The rows seen last: as few observations as make up the wanted number.
+struct Window {
+    rows_min: u64,
+    /// Rows read and quarantined, the oldest observation first.
+    observations: VecDeque<(u64, u64)>,
+    read: u64,
+    quarantined: u64,
+}
+
+impl Window {
+    fn new(rows_min: u64) -> Self {
+        Self { rows_min, observations: VecDeque::new(), read: 0, quarantined: 0 }
+    }
+
+    fn push(&mut self, read: u64, quarantined: u64) {
+        self.observations.push_back((read, quarantined));
+        self.read += read;
+        self.quarantined += quarantined;
+        // What is not needed any more goes, so that one large observation stands alone.
+        while let Some((oldest_read, oldest_quarantined)) = self.observations.front().copied() {
+            if self.read - oldest_read < self.rows_min {
+                break;
+            }
+            self.observations.pop_front();
+            self.read -= oldest_read;
+            self.quarantined -= oldest_quarantined;
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.read >= self.rows_min
     }
 }
 
@@ -138,26 +200,112 @@ impl RejectGuard {
 mod tests {
     use super::*;
 
+    const PERCENT: RejectLimit = RejectLimit::Percent(5.0);
+    const WINDOW: u64 = 10_000;
+
+    fn guard(limit: RejectLimit, window_rows: u64) -> RejectGuard {
+        RejectGuard::new(limit, window_rows, Rows::default())
+    }
+
+    /// A guard that has seen a million good rows, a thousand at a time.
+    fn guard_of_good_rows(window_rows: u64) -> RejectGuard {
+        let mut guard = guard(PERCENT, window_rows);
+        for _ in 0..1000 {
+            assert!(!guard.observe(1000, 0));
+        }
+        guard
+    }
+
+    fn message(guard: &RejectGuard) -> String {
+        guard.verdict().expect_err("a limit is exceeded").to_string()
+    }
+
     #[test]
-    fn a_count_is_judged_at_once() {
-        let mut guard = RejectGuard::new(RejectLimit::Count(3), Rows::default());
-        assert!(guard.take(10, 3).is_ok());
-        assert!(guard.take(10, 1).is_err());
+    fn a_count_is_judged_at_once_and_never_over_a_window() {
+        let mut guard = guard(RejectLimit::Count(3), 5);
+        assert!(!guard.observe(10, 3));
+        assert!(!guard.observe(90, 0));
+        assert!(guard.observe(10, 1));
+        assert!(message(&guard).contains("4 of 110 rows"), "{}", message(&guard));
     }
 
     #[test]
     fn a_percentage_is_judged_once_it_says_something() {
-        let mut guard = RejectGuard::new(RejectLimit::Percent(1.0), Rows::default());
-        assert!(guard.take(100, 50).is_ok());
+        let mut guard = guard(RejectLimit::Percent(1.0), 0);
+        assert!(!guard.observe(100, 50));
         assert!(guard.check_at_end().is_err());
-        assert!(guard.take(9_900, 50).is_ok());
-        assert!(guard.take(0, 1).is_err());
+        assert!(!guard.observe(9_900, 50));
+        assert!(guard.observe(0, 1));
+        assert!(message(&guard).contains("101 of 10000 rows"), "{}", message(&guard));
     }
 
     #[test]
     fn no_row_may_be_refused_under_a_limit_of_zero() {
-        let mut guard = RejectGuard::new(RejectLimit::Percent(0.0), Rows::default());
-        assert!(guard.take(20_000, 0).is_ok());
-        assert!(guard.take(1, 1).is_err());
+        let mut guard = guard(RejectLimit::Percent(0.0), 0);
+        assert!(!guard.observe(20_000, 0));
+        assert!(guard.observe(1, 1));
+    }
+
+    #[test]
+    fn garbage_in_the_middle_stops_within_one_window() {
+        let mut guard = guard_of_good_rows(WINDOW);
+        let mut without_window = guard_of_good_rows(0);
+        let mut garbage_rows = 0;
+        while !guard.observe(100, 100) {
+            assert!(!without_window.observe(100, 100), "on the whole it is little");
+            garbage_rows += 100;
+            assert!(garbage_rows < WINDOW, "a whole window of garbage passed");
+        }
+        assert!(message(&guard).contains("600 of the last 10600 rows"), "{}", message(&guard));
+    }
+
+    #[test]
+    fn a_burst_below_the_percentage_of_the_window_passes() {
+        let mut guard = guard_of_good_rows(WINDOW);
+        for _ in 0..100 {
+            // Half of a thousand rows are bad, and the nine thousand after them good.
+            assert!(!guard.observe(1000, 500));
+            for _ in 0..9 {
+                assert!(!guard.observe(1000, 0));
+            }
+        }
+        assert!(!guard.observe(1000, 500));
+        assert!(guard.observe(1000, 1), "one more before the burst is out of the window");
+    }
+
+    #[test]
+    fn a_window_is_not_judged_before_it_is_full() {
+        let mut guard = guard(PERCENT, 1000);
+        assert!(!guard.observe(999, 999));
+        assert!(guard.observe(1, 0));
+        assert!(message(&guard).contains("999 of the last 1000 rows"), "{}", message(&guard));
+    }
+
+    #[test]
+    fn an_observation_larger_than_the_window_is_judged_alone() {
+        let mut guard = guard_of_good_rows(100);
+        assert!(!guard.observe(8000, 400));
+        assert!(guard.observe(8000, 401));
+        assert!(message(&guard).contains("401 of the last 8000 rows"), "{}", message(&guard));
+    }
+
+    #[test]
+    fn an_observation_of_no_rows_changes_nothing() {
+        let mut guard = guard(PERCENT, 1000);
+        assert!(!guard.observe(0, 0));
+        assert!(!guard.observe(999, 999));
+        assert!(!guard.observe(0, 0));
+        assert!(guard.observe(1, 0));
+    }
+
+    #[test]
+    fn a_resumed_run_is_judged_by_its_whole_and_by_a_window_of_its_own() {
+        let so_far = |quarantined| Rows { read: 1_000_000, quarantined, ..Rows::default() };
+        let guard = RejectGuard::new(PERCENT, WINDOW, so_far(50_001));
+        assert!(message(&guard).contains("50001 of 1000000 rows"), "{}", message(&guard));
+        let mut guard = RejectGuard::new(PERCENT, WINDOW, so_far(40_000));
+        assert!(guard.verdict().is_ok());
+        assert!(!guard.observe(9_999, 9_999), "the window is not full, the whole below 5 %");
+        assert!(guard.observe(1, 0));
     }
 }

@@ -5,35 +5,39 @@
 
 mod accounts;
 mod prepare;
+mod sample;
+mod stages;
+mod workplace;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferry::host::shutdown::Shutdown;
-use ferry::schema::ColumnType;
 use ferry::wire::generated::FileState;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::check::Checks;
-use crate::columns::{self, PlannedColumn};
+use crate::clean;
+use crate::columns::{self, ColumnPlan};
 use crate::database;
 use crate::error::ClientError;
-use crate::job::{Job, JobError, SourceSettings};
+use crate::job::{Job, SourceSettings};
+use crate::key::PseudonymKey;
 use crate::ledger::runs::{self, RunFacts, RunState};
 use crate::ledger::splits::{self, ClaimedSplit, register};
 use crate::ledger::workers::{self, WorkerId};
-use crate::ledger::{RunId, files};
+use crate::ledger::{RunId, claims, files, keys};
 use crate::load::commit::{CommitLimits, Committed};
-use crate::load::copy::CopyEncoder;
-use crate::names::{TableName, quote_ident};
 use crate::output::Style;
 use crate::pipeline::{SplitLoad, Stages};
-use crate::pseudonym::{PseudonymKey, Pseudonymiser, Treatment};
 use crate::receive::{self, Plan, PlannedFile, Source};
 use crate::report::{Display, Progress, RunReport};
 
 use accounts::RejectGuard;
-pub(crate) use prepare::{APPLICATION_NAME, TargetColumns, look_up_columns};
+pub(crate) use prepare::{APPLICATION_NAME, look_up_columns};
+pub(crate) use sample::suspects;
+pub(crate) use stages::stages;
+pub(crate) use workplace::{Workplace, open_workplace};
 
 /// How long a split stays with a worker that does not commit.
 const LEASE_SECONDS: i32 = 60;
@@ -65,10 +69,10 @@ async fn run(
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
     let mut stop = shutdown.clone();
     let opened = Attempt::open(job, key.as_ref(), shutdown);
-    let (mut attempt, columns) = unless_stopped(&mut stop, opened).await?;
+    let mut attempt = unless_stopped(&mut stop, opened).await?;
     let run_id = attempt.run_id;
     report.run_id = Some(run_id.0);
-    let outcome = attempt.load(&columns, key.as_ref(), display, report).await;
+    let outcome = attempt.load(display, report).await;
     let Attempt { connection, .. } = attempt;
     settle(job, run_id, connection, outcome, report).await
 }
@@ -134,7 +138,7 @@ async fn record(
 /// Opens a run, or the one that was interrupted.
 async fn open_run(
     job: &Job,
-    columns: &[PlannedColumn],
+    plan: &ColumnPlan,
     key: Option<&PseudonymKey>,
     connection: &mut PgConnection,
 ) -> Result<RunId, ClientError> {
@@ -143,13 +147,15 @@ async fn open_run(
         job: &job.name,
         source_url: &job.source.url,
         dataset: &job.source.dataset,
-        target: &job.target.table.to_string(),
-        columns: &columns::to_json(columns),
+        target: &plan.table_names(),
+        columns: &columns::columns_json(plan),
+        rules: &columns::rules_json(job),
+        clean_version: clean::VERSION,
         pii_key_id: key_id.as_deref(),
     };
     let opened = runs::open(connection, &facts).await?;
     if let Some(key_id) = &key_id {
-        runs::remember_key(connection, key_id, opened.run_id).await?;
+        keys::remember(connection, key_id, opened.run_id).await?;
     }
     tracing::info!(run = %opened.run_id, resumed = opened.is_resumed, "run opened");
     Ok(opened.run_id)
@@ -162,49 +168,47 @@ struct Attempt<'a> {
     worker: WorkerId,
     source: Source,
     connection: PgConnection,
+    stages: Arc<Stages>,
     shutdown: Shutdown,
 }
 
 impl<'a> Attempt<'a> {
-    /// Connects both ends, makes ledger and target ready, and opens the run.
+    /// Connects both ends, makes ledger and targets ready, and opens the run.
     async fn open(
         job: &'a Job,
         key: Option<&PseudonymKey>,
         shutdown: Shutdown,
-    ) -> Result<(Self, TargetColumns), ClientError> {
+    ) -> Result<Self, ClientError> {
         let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
         let mut source = receive::connect(&job.source).await?;
-        let columns = prepare::prepare(job, &mut source, &mut connection).await?;
+        let plan = prepare::prepare(job, &mut source, &mut connection, key).await?;
+        let stages = Arc::new(stages(job, &plan)?);
         let worker = WorkerId::random()?;
         workers::hold(&mut connection, worker).await?;
-        let run_id = open_run(job, &columns.columns, key, &mut connection).await?;
-        Ok((Self { job, run_id, worker, source, connection, shutdown }, columns))
+        let run_id = open_run(job, &plan, key, &mut connection).await?;
+        Ok(Self { job, run_id, worker, source, connection, stages, shutdown })
     }
 
-    async fn load(
-        &mut self,
-        columns: &TargetColumns,
-        key: Option<&PseudonymKey>,
-        display: Display,
-        report: &mut RunReport,
-    ) -> Result<(), ClientError> {
-        let plan = self.plan(&columns.columns).await?;
+    async fn load(&mut self, display: Display, report: &mut RunReport) -> Result<(), ClientError> {
+        let plan = self.plan().await?;
         report.take_plan(&plan);
+        self.warn_of_suspects(&plan).await;
         let totals = accounts::totals(self.run_id, &mut self.connection).await?;
         let progress = Progress::new(display, totals.bytes_left());
-        let guard = RejectGuard::new(self.job.load.max_rejects, totals.rows);
-        let loaded = self.load_splits(columns, key, &progress, guard).await;
+        let limits = &self.job.load;
+        let guard = RejectGuard::new(limits.max_rejects, limits.reject_window, totals.rows);
+        let loaded = self.load_splits(&progress, guard).await;
         progress.finish();
         report.bytes = progress.bytes_done();
         loaded
     }
 
     /// Asks the source what is new, and writes it to the ledger.
-    async fn plan(&mut self, columns: &[PlannedColumn]) -> Result<Plan, ClientError> {
+    async fn plan(&mut self) -> Result<Plan, ClientError> {
         let Job { name, source: SourceSettings { dataset, .. }, load, .. } = self.job;
         let known = files::known(&mut self.connection, name, dataset).await?;
-        let wanted: Vec<_> = columns.iter().map(|column| column.source.clone()).collect();
-        let planning = self.source.plan(dataset, &wanted, load.split_bytes, &known);
+        let wanted = &self.stages.source_columns;
+        let planning = self.source.plan(dataset, wanted, load.split_bytes, &known);
         let planning = async { Ok(planning.await?) };
         let plan = unless_stopped(&mut self.shutdown, planning).await?;
         refuse_rewritten(&plan.files)?;
@@ -221,17 +225,31 @@ impl<'a> Attempt<'a> {
         Ok(plan)
     }
 
+    /// Says in the log which columns look like personal data and are not declared.
+    async fn warn_of_suspects(&mut self, plan: &Plan) {
+        let Some(split) = plan.splits.first() else {
+            return;
+        };
+        match sample::suspects(self.job, &mut self.source, split).await {
+            Ok(suspects) => {
+                for suspect in suspects {
+                    tracing::warn!(column = suspect.column, "{suspect}");
+                }
+            }
+            // The load itself will meet the same error and say what to do.
+            Err(error) => tracing::debug!(%error, "no sample of the source"),
+        }
+    }
+
     async fn load_splits(
         &mut self,
-        columns: &TargetColumns,
-        key: Option<&PseudonymKey>,
         progress: &Progress,
-        mut guard: RejectGuard,
+        guard: RejectGuard,
     ) -> Result<(), ClientError> {
-        let stages = Arc::new(stages(&columns.columns, key)?);
-        let copy_statement = copy_statement(&columns.table, &columns.columns);
         // What earlier attempts refused counts too.
-        guard.take(0, 0)?;
+        guard.verdict()?;
+        self.hold_unique().await?;
+        let guard = RefCell::new(guard);
         let mut is_waiting = false;
         loop {
             if self.shutdown.is_requested() {
@@ -241,9 +259,9 @@ impl<'a> Attempt<'a> {
                 splits::claim(&mut self.connection, self.run_id, self.worker, LEASE_SECONDS)
                     .await?;
             if let Some(claim) = claimed {
-                self.load_split(&claim, &stages, &copy_statement, progress, &mut guard).await?;
+                self.load_split(&claim, progress, &guard).await?;
             } else if splits::undone(&mut self.connection, self.run_id).await? == 0 {
-                return guard.check_at_end();
+                return guard.borrow().check_at_end();
             } else {
                 if !std::mem::replace(&mut is_waiting, true) {
                     tracing::info!("waiting for splits that another worker holds");
@@ -253,28 +271,47 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Makes sure that nobody else loads a run whose values must be unique, and
+    /// takes up what the run has met so far.
+    async fn hold_unique(&mut self) -> Result<(), ClientError> {
+        if self.stages.checker.unique_columns().is_empty() {
+            return Ok(());
+        }
+        let mut is_waiting = false;
+        while !claims::try_hold(&mut self.connection, self.run_id).await? {
+            if self.shutdown.is_requested() {
+                return Err(ClientError::Interrupted);
+            }
+            if !std::mem::replace(&mut is_waiting, true) {
+                tracing::info!(
+                    "a check for unique values needs one worker: waiting for the other one"
+                );
+            }
+            tokio::time::sleep(CLAIM_INTERVAL).await;
+        }
+        workplace::seed_claims(&mut self.connection, self.run_id, &self.stages).await
+    }
+
     async fn load_split(
         &mut self,
         claim: &ClaimedSplit,
-        stages: &Arc<Stages>,
-        copy_statement: &str,
         progress: &Progress,
-        guard: &mut RejectGuard,
+        guard: &RefCell<RejectGuard>,
     ) -> Result<(), ClientError> {
         tracing::debug!(split = %claim.split_id, epoch = %claim.epoch, "split claimed");
         let mut position = claim.next;
+        let is_over = |read, quarantined| guard.borrow_mut().observe(read, quarantined);
         let on_commit = |committed: &Committed| {
             let rows = committed.end.row_number - position.row_number;
             progress.advance(rows, committed.end.byte_offset - position.byte_offset);
             position = committed.end;
-            guard.take(rows, committed.counts.quarantined)
+            guard.borrow().verdict()
         };
         let load = SplitLoad {
             source: &mut self.source,
             connection: &mut self.connection,
             claim,
-            stages,
-            copy_statement,
+            stages: &self.stages,
             limits: CommitLimits {
                 bytes: self.job.load.commit_bytes,
                 interval: self.job.load.commit_interval,
@@ -282,7 +319,7 @@ impl<'a> Attempt<'a> {
             },
             shutdown: &mut self.shutdown,
         };
-        load.run(on_commit).await
+        load.run(is_over, on_commit).await
     }
 }
 
@@ -295,38 +332,4 @@ pub(crate) fn refuse_rewritten(files: &[PlannedFile]) -> Result<(), ClientError>
         return Ok(());
     }
     Err(ClientError::Rewritten { files: rewritten.join(", ") })
-}
-
-/// What each batch goes through.
-fn stages(columns: &[PlannedColumn], key: Option<&PseudonymKey>) -> Result<Stages, ClientError> {
-    let sources: Vec<_> = columns.iter().map(|column| column.source.clone()).collect();
-    let targets: Vec<_> = columns.iter().map(|column| column.target.clone()).collect();
-    let treatments = columns.iter().map(|column| treatment(column, key));
-    let treatments = treatments.collect::<Result<Vec<_>, _>>()?;
-    let is_required =
-        |(index, column): (usize, &PlannedColumn)| column.is_required.then_some(index);
-    let required = columns.iter().enumerate().filter_map(is_required).collect();
-    Ok(Stages {
-        checks: Checks { required },
-        pseudonymiser: Pseudonymiser::new(&sources, treatments),
-        encoder: CopyEncoder::new(targets),
-        source_columns: sources,
-    })
-}
-
-fn treatment(column: &PlannedColumn, key: Option<&PseudonymKey>) -> Result<Treatment, ClientError> {
-    let Some(domain) = &column.pii_domain else {
-        return Ok(Treatment::Keep);
-    };
-    let key = key.ok_or(JobError::NO_KEY)?;
-    Ok(match column.target.column_type {
-        ColumnType::Bytea => Treatment::HashToBytes(key.domain(domain)),
-        _ => Treatment::HashToHex(key.domain(domain)),
-    })
-}
-
-fn copy_statement(table: &TableName, columns: &[PlannedColumn]) -> String {
-    let names: Vec<String> =
-        columns.iter().map(|column| quote_ident(&column.target.name)).collect();
-    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.to_sql(), names.join(", "))
 }

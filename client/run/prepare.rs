@@ -1,52 +1,41 @@
-//! Brings the destination into the state that a load needs: the ledger, the target table.
+//! Brings the destination into the state that a load needs: the ledger, the target tables.
 
 use ferry::schema::Column;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::columns::{ColumnError, PlannedColumn, plan_columns};
+use super::stages::stages;
+use crate::columns::{self, ColumnError, ColumnPlan};
 use crate::error::ClientError;
 use crate::job::Job;
+use crate::key::PseudonymKey;
 use crate::ledger::{files, lock_job, migrate};
 use crate::load::catalogue::TargetTable;
-use crate::load::ddl;
-use crate::names::TableName;
 use crate::receive::Source;
 
 /// Name of the program in `pg_stat_activity`.
 pub(crate) const APPLICATION_NAME: &str = "ferry-client";
 
-/// A table and what goes into its columns.
-#[derive(Debug)]
-pub(crate) struct TargetColumns {
-    /// The table.
-    pub(crate) table: TableName,
-    /// Its columns that are loaded, in the order of the source.
-    pub(crate) columns: Vec<PlannedColumn>,
-    /// The statement that makes the table, if it does not exist.
-    pub(crate) ddl: Option<String>,
-}
-
-/// Makes the ledger and the target ready.
+/// Makes the ledger and the targets ready.
 pub(super) async fn prepare(
     job: &Job,
     source: &mut Source,
     connection: &mut PgConnection,
-) -> Result<TargetColumns, ClientError> {
+    key: Option<&PseudonymKey>,
+) -> Result<ColumnPlan, ClientError> {
     let dataset_columns = source.dataset_columns(&job.source.dataset).await?;
-    let planned = look_up_columns(job, &dataset_columns, connection).await?;
+    let plan = look_up_columns(job, &dataset_columns, connection, key).await?;
+    // What is wrong with a rule is found before a table is made.
+    stages(job, &plan)?;
     if !migrate::is_current(connection).await? {
         let applied = migrate::migrate(connection).await?;
         tracing::info!(?applied, "ledger brought up to date");
     }
-    let Some(ddl) = &planned.ddl else {
-        return Ok(planned);
-    };
-    if !files::known(connection, &job.name, &job.source.dataset).await?.is_empty() {
-        return Err(ClientError::TargetGone { table: job.target.table.to_string() });
+    if plan.targets.iter().all(|target| target.ddl.is_none()) {
+        return Ok(plan);
     }
-    create_table(job, ddl, connection).await?;
-    // Another worker may have made it first, in its own way.
-    look_up_columns(job, &dataset_columns, connection).await
+    make_tables(job, &plan, connection).await?;
+    // Another worker may have made them first, in its own way.
+    look_up_columns(job, &dataset_columns, connection, key).await
 }
 
 /// Decides what goes into which column; changes nothing.
@@ -54,38 +43,38 @@ pub(crate) async fn look_up_columns(
     job: &Job,
     dataset_columns: &[Column],
     connection: &mut PgConnection,
-) -> Result<TargetColumns, ClientError> {
-    let found = TargetTable::lookup(connection, &job.target.table).await?;
-    if found.is_none() && !job.target.create {
-        return Err(ColumnError::NoTable(job.target.table.to_string()).into());
+    key: Option<&PseudonymKey>,
+) -> Result<ColumnPlan, ClientError> {
+    let mut tables = Vec::with_capacity(job.targets.len());
+    for target in &job.targets {
+        let found = TargetTable::lookup(connection, &target.table).await?;
+        if found.is_none() && !target.create {
+            return Err(ColumnError::NoTable(target.table.to_string()).into());
+        }
+        tables.push(found);
     }
-    let columns = plan_columns(job, dataset_columns, found.as_ref())?;
-    let (table, ddl) = match found {
-        Some(found) => (found.name, None),
-        None => (job.target.table.clone(), Some(ddl_of(&job.target.table, &columns))),
-    };
-    Ok(TargetColumns { table, columns, ddl })
+    Ok(columns::plan(job, dataset_columns, &tables, key)?)
 }
 
-fn ddl_of(table: &TableName, columns: &[PlannedColumn]) -> String {
-    let with_type = |column: &PlannedColumn| {
-        (column.target.name.clone(), column.target.column_type.to_string())
-    };
-    let columns: Vec<_> = columns.iter().map(with_type).collect();
-    ddl::create_table(table, &columns)
-}
-
-async fn create_table(
+/// Makes the tables that do not exist, unless rows were loaded into them before.
+async fn make_tables(
     job: &Job,
-    ddl: &str,
+    plan: &ColumnPlan,
     connection: &mut PgConnection,
 ) -> Result<(), ClientError> {
-    use sqlx::Connection as _;
+    let missing = || plan.targets.iter().filter(|target| target.ddl.is_some());
+    if !files::known(connection, &job.name, &job.source.dataset).await?.is_empty() {
+        let tables: Vec<String> = missing().map(|target| target.table.to_string()).collect();
+        return Err(ClientError::TargetGone { table: tables.join(", ") });
+    }
     let mut transaction = connection.begin().await?;
     lock_job(&mut transaction, &job.name).await?;
-    // Every name in it was quoted where it was put together.
-    sqlx::query(AssertSqlSafe(ddl)).execute(&mut *transaction).await?;
+    for target in missing() {
+        // Every name in it was quoted where it was put together.
+        let ddl = target.ddl.clone().unwrap_or_default();
+        sqlx::query(AssertSqlSafe(ddl)).execute(&mut *transaction).await?;
+        tracing::info!(table = %target.table, "target table made");
+    }
     transaction.commit().await?;
-    tracing::info!(table = %job.target.table, "target table made");
     Ok(())
 }

@@ -1,24 +1,31 @@
 //! The verbs and flags of the command line.
 
+mod job;
+mod pii;
+mod quarantine;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use ferry::host::logging::Level;
-use ferry::host::settings::{ByteSize, Span};
 use ferry::host::shutdown::Shutdown;
 
 use crate::demo::{self, DemoOptions};
 use crate::error::ClientError;
-use crate::job::{Job, Overrides};
 use crate::output::Style;
 use crate::report::{self, Display};
 use crate::run::unless_stopped;
-use crate::{plan, run, status};
+use crate::{plan, preview, run, status};
+
+use job::JobArguments;
+use pii::PiiVerb;
+use quarantine::QuarantineVerb;
 
 const AFTER_HELP: &str = "\
 Examples:
   ferry-client demo                                   see it work, with a throw-away PostgreSQL
   ferry-client plan job.toml                          what would be moved; touches nothing
+  ferry-client preview job.toml --rows 20             rows as they come in beside what would be loaded
   ferry-client run job.toml                           move it; run again to continue or to add what is new
   ferry-client run --source http://host:7443 --dataset customers \\
       --table public.customers --create --pii email,phone --key-file pii.key
@@ -48,71 +55,20 @@ enum Verb {
     Run(RunArguments),
     /// Show what a run would do: files, splits, columns, types, DDL. Touches nothing.
     Plan(JobArguments),
+    /// Show rows as they come in beside what would be loaded of them. Touches no table.
+    Preview(PreviewArguments),
+    /// Look at refused rows, replay them or give them up.
+    #[command(subcommand)]
+    Quarantine(QuarantineVerb),
+    /// Look a person up, change the key, or delete the rows of a person.
+    #[command(subcommand)]
+    Pii(PiiVerb),
     /// Show the last runs and how far each file is loaded.
     Status(StatusArguments),
     /// Make or update the ledger, schema `ferry` of the database. `run` does it too.
     Migrate(MigrateArguments),
     /// Move example data between two processes and a throw-away PostgreSQL.
     Demo(DemoArguments),
-}
-
-/// What to load; flags go before the environment, and that goes before the job file.
-#[derive(Args)]
-struct JobArguments {
-    /// Job file; every setting in it has a flag too.
-    #[arg(value_name = "JOB")]
-    job: Option<PathBuf>,
-    /// Name under which the ledger remembers what was loaded.
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Destination, such as <postgres://user@host/database>.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database: Option<String>,
-    /// Source host, such as <https://source-host:7443>.
-    #[arg(long, env = "FERRY_SOURCE", value_name = "URL")]
-    source: Option<String>,
-    /// Dataset on the source host.
-    #[arg(long, value_name = "NAME")]
-    dataset: Option<String>,
-    /// Columns to load; the source sends no others.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
-    columns: Vec<String>,
-    /// Table to load into.
-    #[arg(long, value_name = "TABLE")]
-    table: Option<String>,
-    /// Make the table if it does not exist.
-    #[arg(long)]
-    create: bool,
-    /// Columns of personal data: they are loaded as keyed hashes.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
-    pii: Vec<String>,
-    /// File with the key of those hashes, at least 32 bytes.
-    #[arg(long, env = "FERRY_KEY_FILE", value_name = "FILE")]
-    key_file: Option<PathBuf>,
-    /// File with the bearer token for the source.
-    #[arg(long, env = "FERRY_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// Certificates to trust instead of the system's.
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
-    /// Client certificate.
-    #[arg(long, value_name = "FILE")]
-    cert_file: Option<PathBuf>,
-    /// Key of the client certificate.
-    #[arg(long, value_name = "FILE")]
-    client_key_file: Option<PathBuf>,
-    /// Bytes after which a transaction is committed [default: 32MiB].
-    #[arg(long, value_name = "SIZE")]
-    commit_bytes: Option<ByteSize>,
-    /// Time after which a transaction is committed [default: 5s].
-    #[arg(long, value_name = "DURATION")]
-    commit_interval: Option<Span>,
-    /// Size of the ranges that files are cut into [default: 256MiB].
-    #[arg(long, value_name = "SIZE")]
-    split_bytes: Option<ByteSize>,
-    /// Rows that may be refused before the run fails: a count or a percentage [default: 50%].
-    #[arg(long, value_name = "LIMIT")]
-    max_rejects: Option<String>,
 }
 
 #[derive(Args)]
@@ -125,6 +81,15 @@ struct RunArguments {
     /// Show no progress.
     #[arg(long, short)]
     quiet: bool,
+}
+
+#[derive(Args)]
+struct PreviewArguments {
+    #[command(flatten)]
+    job: JobArguments,
+    /// Rows to show.
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rows: u16,
 }
 
 #[derive(Args)]
@@ -157,33 +122,12 @@ struct DemoArguments {
     keep: bool,
 }
 
-impl JobArguments {
-    fn load(self) -> Result<Job, ClientError> {
-        let flags = Overrides {
-            name: self.name,
-            database_url: self.database,
-            source_url: self.source,
-            dataset: self.dataset,
-            columns: self.columns,
-            table: self.table,
-            create: self.create,
-            pii: self.pii,
-            pii_key_file: self.key_file,
-            token_file: self.token_file,
-            ca_file: self.ca_file,
-            cert_file: self.cert_file,
-            client_key_file: self.client_key_file,
-            commit_bytes: self.commit_bytes,
-            commit_interval: self.commit_interval,
-            split_bytes: self.split_bytes,
-            max_rejects: self.max_rejects,
-        };
-        Ok(Job::load(self.job.as_deref(), flags)?)
-    }
-}
-
 /// Does what the command line says.
 pub(crate) fn execute(arguments: Arguments) -> Result<(), ClientError> {
+    // It waits for standard input, so Ctrl-C must end it as it ends every program.
+    if let Verb::Pii(PiiVerb::Token(token)) = arguments.verb {
+        return token.execute();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(IO_THREADS)
         .enable_all()
@@ -193,6 +137,12 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), ClientError> {
         match arguments.verb {
             Verb::Run(run) => execute_run(run, shutdown).await,
             Verb::Plan(plan) => unless_stopped(&mut shutdown, plan::show(&plan.load()?)).await,
+            Verb::Preview(arguments) => {
+                let rows = usize::from(arguments.rows);
+                unless_stopped(&mut shutdown, preview::show(&arguments.job.load()?, rows)).await
+            }
+            Verb::Quarantine(verb) => verb.execute(shutdown).await,
+            Verb::Pii(verb) => verb.execute(shutdown).await,
             Verb::Status(status) => {
                 let style = Style::of(status.json);
                 let scope =

@@ -1,0 +1,205 @@
+//! `ferry-client quarantine …`: the flags of the verbs on refused rows.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ferry::host::shutdown::Shutdown;
+
+use super::job::JobArguments;
+use crate::error::ClientError;
+use crate::ledger::quarantine::State;
+use crate::output::Style;
+use crate::quarantine::{self, ExportFile, Reach, Selection};
+use crate::run::unless_stopped;
+use crate::status::Scope;
+
+#[derive(Subcommand)]
+pub(super) enum QuarantineVerb {
+    /// List refused rows.
+    List(ListArguments),
+    /// Show one refused row with all its reasons and what was kept of it.
+    Show(ShowArguments),
+    /// Ask the source for refused rows again and load those that pass the job as it is now.
+    Replay(ReplayArguments),
+    /// Give refused rows up: they stay counted as quarantined and are not replayed.
+    Discard(DiscardArguments),
+    /// Write refused rows to a CSV file.
+    Export(ExportArguments),
+}
+
+/// Where the ledger is, and whose rows are meant.
+#[derive(Args)]
+struct LedgerArguments {
+    /// Job file; without one, the rows of all jobs are meant.
+    #[arg(long, value_name = "JOB")]
+    job: Option<PathBuf>,
+    /// Name of the job, instead of a job file.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Destination, such as <postgres://user@host/database>.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database: Option<String>,
+}
+
+impl LedgerArguments {
+    fn scope(self) -> Result<Scope, ClientError> {
+        Scope::new(self.job.as_deref(), self.name, self.database)
+    }
+}
+
+/// Which rows are meant.
+#[derive(Args)]
+struct SelectionArguments {
+    /// Rows of this run.
+    #[arg(long, value_name = "N")]
+    run: Option<i64>,
+    /// Rows with this code among their reasons.
+    #[arg(long, value_name = "CODE")]
+    code: Option<String>,
+    /// Rows with a reason that concerns this column.
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// Rows of this file.
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
+}
+
+impl SelectionArguments {
+    fn selection(self, state: Option<State>, ids: Vec<i64>) -> Selection {
+        Selection {
+            run: self.run,
+            code: self.code,
+            column: self.column,
+            file: self.file,
+            state,
+            ids,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    #[command(flatten)]
+    selection: SelectionArguments,
+    /// Rows that are open, replayed or discarded.
+    #[arg(long, value_name = "STATE")]
+    state: Option<State>,
+    /// Most rows to list.
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(i64).range(1..))]
+    limit: i64,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ShowArguments {
+    /// Number of the row, as `list` shows it.
+    #[arg(value_name = "ID")]
+    id: i64,
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ReplayArguments {
+    #[command(flatten)]
+    job: JobArguments,
+    /// Rows of this run.
+    #[arg(long, value_name = "N")]
+    run: Option<i64>,
+    /// Rows with this code among their reasons.
+    #[arg(long, value_name = "CODE")]
+    code: Option<String>,
+    /// Rows with a reason that concerns this column.
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// Rows of this file.
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
+    /// Rows by their numbers; all open ones of the job without it.
+    #[arg(long, value_delimiter = ',', value_name = "ID,ID")]
+    ids: Vec<i64>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct DiscardArguments {
+    /// Rows by their numbers.
+    #[arg(value_name = "ID")]
+    ids: Vec<i64>,
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    #[command(flatten)]
+    selection: SelectionArguments,
+    /// Every open row that the job has, or all jobs have.
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ExportArguments {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    #[command(flatten)]
+    selection: SelectionArguments,
+    /// Rows that are open, replayed or discarded.
+    #[arg(long, value_name = "STATE")]
+    state: Option<State>,
+    /// Write CSV; there is no other format.
+    #[arg(long)]
+    csv: bool,
+    /// File to write, instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the file if it exists.
+    #[arg(long, requires = "output")]
+    force: bool,
+}
+
+impl QuarantineVerb {
+    /// Does what the verb says.
+    pub(super) async fn execute(self, mut shutdown: Shutdown) -> Result<(), ClientError> {
+        match self {
+            Self::List(list) => {
+                let scope = list.ledger.scope()?;
+                let selection = list.selection.selection(list.state, Vec::new());
+                let style = Style::of(list.json);
+                let listing = quarantine::list(&scope, &selection, list.limit, style);
+                unless_stopped(&mut shutdown, listing).await
+            }
+            Self::Show(show) => {
+                let scope = show.ledger.scope()?;
+                let showing = quarantine::show(&scope, show.id, Style::of(show.json));
+                unless_stopped(&mut shutdown, showing).await
+            }
+            Self::Replay(replay) => {
+                let ReplayArguments { job, run, code, column, file, ids, json } = replay;
+                let selection = Selection { run, code, column, file, state: None, ids };
+                quarantine::replay(&job.load()?, &selection, Style::of(json), shutdown).await
+            }
+            Self::Discard(discard) => {
+                let scope = discard.ledger.scope()?;
+                let selection = discard.selection.selection(None, discard.ids);
+                let reach = if discard.all { Reach::All } else { Reach::Named };
+                let discarding = quarantine::discard(&scope, &selection, reach);
+                unless_stopped(&mut shutdown, discarding).await
+            }
+            Self::Export(export) => {
+                let scope = export.ledger.scope()?;
+                let selection = export.selection.selection(export.state, Vec::new());
+                let replaces = export.force;
+                let file = export.output.map(|path| ExportFile { path, replaces });
+                let exporting = quarantine::export(&scope, &selection, file.as_ref());
+                unless_stopped(&mut shutdown, exporting).await
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Why the columns of source, job and targets do not fit together.
+
+use crate::expression::ExpressionError;
+
+/// Columns that do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ColumnError {
+    /// The dataset lacks a column that the job names.
+    #[error("dataset {dataset} has no column \"{column}\"{hint}")]
+    NotInDataset {
+        /// Name of the dataset.
+        dataset: String,
+        /// Column that the job names.
+        column: String,
+        /// The nearest name, or the list of names.
+        hint: String,
+    },
+    /// The job says something of a column that it does not load.
+    #[error("column \"{0}\" is configured but not loaded: add it to source.columns")]
+    NotLoaded(String),
+    /// A setting names a column that is not there.
+    #[error("{setting} names \"{column}\", which is not there{hint}")]
+    Unknown {
+        /// Setting that names it.
+        setting: String,
+        /// Column that it names.
+        column: String,
+        /// The nearest name, or the list of names.
+        hint: String,
+    },
+    /// Two columns would have one name.
+    #[error("{setting} makes a second column \"{column}\": choose another name")]
+    Clash {
+        /// Setting that makes the second one.
+        setting: String,
+        /// Name of both.
+        column: String,
+    },
+    /// A personal value would be loaded under another name.
+    #[error(
+        "{0} is a column of personal data as it is: derive what you need of it, or leave it out"
+    )]
+    DerivedAsItIs(String),
+    /// An expression gives something that no column holds.
+    #[error("{0} gives a type that no column can hold: cast it")]
+    NoColumnType(String),
+    /// An expression does not compile.
+    #[error(transparent)]
+    Expression(#[from] ExpressionError),
+    /// Personal data is to be hashed, and there is no key to do it with.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// A target takes no column.
+    #[error("target table {0} takes no column: name some in target.columns, or drop fewer")]
+    NoColumns(String),
+    /// The table does not exist.
+    #[error("table {0} does not exist: create it, or set create = true (--create)")]
+    NoTable(String),
+    /// The table lacks a column.
+    #[error(
+        "target table {table} lacks column \"{column}\": add it, or leave it out (source.columns, transform.drop or target.columns)"
+    )]
+    NotInTable {
+        /// Name of the table.
+        table: String,
+        /// Column of the source.
+        column: String,
+    },
+    /// The table has a column that cannot be left out.
+    #[error(
+        "target table {table} requires column \"{column}\", which the source does not give: give it a default, or set it in [transform]"
+    )]
+    RequiredByTable {
+        /// Name of the table.
+        table: String,
+        /// Column of the table.
+        column: String,
+    },
+    /// The column's type in the table cannot be loaded.
+    #[error("column \"{column}\" of {table} is {found}: {hint}")]
+    TypeMismatch {
+        /// Name of the table.
+        table: String,
+        /// Name of the column.
+        column: String,
+        /// Type in the table.
+        found: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// Personal data is to be hashed, and there is no key to do it with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("pii.key_file is missing: set it in the job file, or use --key-file")]
+pub(crate) struct NoKey;

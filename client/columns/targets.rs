@@ -1,0 +1,224 @@
+//! Decides what goes into the columns of each table, and the statement that makes a missing one.
+
+use ferry::schema::{Column, ColumnType, arrow_schema};
+
+use super::names::{Final, Origin, find};
+use super::{ColumnError, TargetColumnPlan, TargetPlan, type_of};
+use crate::expression::Expression;
+use crate::job::Job;
+use crate::load::catalogue::{TargetColumn, TargetTable};
+use crate::load::ddl;
+use crate::names::TableName;
+use crate::transform::{Output, Value};
+
+/// The columns that one target takes.
+pub(super) struct Choice<'a> {
+    /// Name of the table, as the catalogue has it if it exists.
+    table: TableName,
+    is_missing: bool,
+    /// In the order of the job or of the source.
+    pub(super) columns: Vec<Chosen<'a>>,
+}
+
+/// A column that a target takes.
+pub(super) struct Chosen<'a> {
+    /// What goes into it.
+    pub(super) column: &'a Final,
+    /// What the catalogue says of it; `None` if the table is to be made.
+    pub(super) table_column: Option<&'a TargetColumn>,
+}
+
+/// Finds for each target the columns that it takes.
+pub(super) fn choose<'a>(
+    job: &Job,
+    finals: &'a [Final],
+    tables: &'a [Option<TargetTable>],
+) -> Result<Vec<Choice<'a>>, ColumnError> {
+    let mut choices = Vec::with_capacity(job.targets.len());
+    for (target, table) in job.targets.iter().zip(tables) {
+        let mut columns = Vec::new();
+        if target.columns.is_empty() {
+            columns.extend(finals);
+        }
+        for name in &target.columns {
+            let setting = format!("target.columns of {}", target.table);
+            columns.push(&finals[find(finals, &setting, name)?]);
+        }
+        let table_name = table.as_ref().map_or(&target.table, |table| &table.name);
+        if columns.is_empty() {
+            return Err(ColumnError::NoColumns(table_name.to_string()));
+        }
+        let chosen = columns.into_iter().map(|column| match table {
+            Some(table) => Chosen::in_table(column, table),
+            None => Ok(Chosen { column, table_column: None }),
+        });
+        let columns = chosen.collect::<Result<Vec<_>, _>>()?;
+        if let Some(table) = table {
+            refuse_missing_required(table, &columns)?;
+        }
+        choices.push(Choice { table: table_name.clone(), is_missing: table.is_none(), columns });
+    }
+    Ok(choices)
+}
+
+impl<'a> Chosen<'a> {
+    fn in_table(column: &'a Final, table: &'a TargetTable) -> Result<Self, ColumnError> {
+        let found = table.columns.iter().find(|found| found.name == column.name);
+        let found = found.ok_or_else(|| ColumnError::NotInTable {
+            table: table.name.to_string(),
+            column: column.name.clone(),
+        })?;
+        if found.is_generated {
+            let hint = "PostgreSQL generates it: leave it out (source.columns, transform.drop or target.columns)";
+            return Err(mismatch(&table.name, found, hint));
+        }
+        if found.column_type.is_none() {
+            let hint = "this type cannot be loaded yet: leave it out (source.columns, transform.drop or target.columns)";
+            return Err(mismatch(&table.name, found, hint));
+        }
+        Ok(Self { column, table_column: Some(found) })
+    }
+}
+
+fn mismatch(table: &TableName, column: &TargetColumn, hint: &str) -> ColumnError {
+    ColumnError::TypeMismatch {
+        table: table.to_string(),
+        column: column.name.clone(),
+        found: column.type_name.clone(),
+        hint: hint.to_owned(),
+    }
+}
+
+fn refuse_missing_required(table: &TargetTable, chosen: &[Chosen<'_>]) -> Result<(), ColumnError> {
+    let is_missing = |name: &str| !chosen.iter().any(|chosen| chosen.column.name == name);
+    match table.columns.iter().find(|column| column.is_required && is_missing(&column.name)) {
+        None => Ok(()),
+        Some(column) => Err(ColumnError::RequiredByTable {
+            table: table.name.to_string(),
+            column: column.name.clone(),
+        }),
+    }
+}
+
+/// Plans every table; `visible` are the columns that the transform stage sees.
+pub(super) fn plan(
+    job: &Job,
+    choices: &[Choice<'_>],
+    visible: &[Column],
+) -> Result<(Vec<Output>, Vec<TargetPlan>), ColumnError> {
+    let mut outputs = Outputs { visible, made: Vec::new() };
+    let mut targets = Vec::with_capacity(choices.len());
+    for choice in choices {
+        let mut columns = Vec::with_capacity(choice.columns.len());
+        for chosen in &choice.columns {
+            columns.push(outputs.take(choice, chosen)?);
+        }
+        let ddl = choice.is_missing.then(|| ddl_of(&choice.table, &columns));
+        targets.push(TargetPlan { table: choice.table.clone(), ddl, columns });
+    }
+    refuse_unknown_keys(job)?;
+    Ok((outputs.made, targets))
+}
+
+/// A key must be among the columns, or rows could not be found by it.
+fn refuse_unknown_keys(job: &Job) -> Result<(), ColumnError> {
+    for target in &job.targets {
+        let is_missing =
+            |name: &&String| !target.columns.is_empty() && !target.columns.contains(name);
+        if let Some(column) = target.key.iter().find(is_missing) {
+            return Err(ColumnError::Unknown {
+                setting: format!("target.key of {}", target.table),
+                column: column.clone(),
+                hint: ": add it to target.columns".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn ddl_of(table: &TableName, columns: &[TargetColumnPlan]) -> String {
+    let with_type =
+        |plan: &TargetColumnPlan| (plan.column.name.clone(), plan.column.column_type.to_string());
+    let columns: Vec<_> = columns.iter().map(with_type).collect();
+    ddl::create_table(table, &columns)
+}
+
+/// The loadable columns, each of them once, however many tables take it.
+struct Outputs<'a> {
+    visible: &'a [Column],
+    made: Vec<Output>,
+}
+
+impl Outputs<'_> {
+    fn take(
+        &mut self,
+        choice: &Choice<'_>,
+        chosen: &Chosen<'_>,
+    ) -> Result<TargetColumnPlan, ColumnError> {
+        let (value, own_type) = self.value(chosen.column)?;
+        let in_table = chosen.table_column.and_then(|column| column.column_type);
+        let column =
+            Column { name: chosen.column.name.clone(), column_type: in_table.unwrap_or(own_type) };
+        let is_required = chosen.table_column.is_some_and(|column| column.is_not_null);
+        let output = match self.made.iter().position(|made| made.is_same(&column)) {
+            Some(index) => index,
+            None => {
+                self.refuse_unfit_pseudonym(choice, chosen, &value, column.column_type)?;
+                let made = Output::new(column.clone(), value, false);
+                let made = made.ok_or_else(|| cannot_become(choice, chosen, own_type))?;
+                self.made.push(made);
+                self.made.len() - 1
+            }
+        };
+        if is_required {
+            self.made[output].require();
+        }
+        let origin = chosen.column.origin.words();
+        Ok(TargetColumnPlan { column, output, origin, is_required })
+    }
+
+    /// Where values come from, and the type that they have there.
+    fn value(&self, column: &Final) -> Result<(Value, ColumnType), ColumnError> {
+        if let Origin::Set(setting, text) = &column.origin {
+            let expression = Expression::compile(setting, text, &arrow_schema(self.visible))?;
+            let column_type = type_of(setting, &expression)?;
+            return Ok((Value::Expression(expression), column_type));
+        }
+        let name = column.origin.visible_name().unwrap_or_default();
+        let index = self.visible.iter().position(|visible| visible.name == name);
+        let index = index.ok_or_else(|| ColumnError::NotLoaded(name))?;
+        let visible = self.visible[index].clone();
+        let column_type = visible.column_type;
+        Ok((Value::Column(index, visible), column_type))
+    }
+
+    /// Bytes would be written as text, and 64 digits not fit.
+    fn refuse_unfit_pseudonym(
+        &self,
+        choice: &Choice<'_>,
+        chosen: &Chosen<'_>,
+        value: &Value,
+        to: ColumnType,
+    ) -> Result<(), ColumnError> {
+        let (Value::Column(_, from), Some(column)) = (value, chosen.table_column) else {
+            return Ok(());
+        };
+        let is_bytes = from.column_type == ColumnType::Bytea;
+        if !is_bytes || to == ColumnType::Bytea {
+            return Ok(());
+        }
+        let hint =
+            "bytes such as a pseudonym need bytea; for text of 64 characters, set form = \"hex\"";
+        Err(mismatch(&choice.table, column, hint))
+    }
+}
+
+fn cannot_become(choice: &Choice<'_>, chosen: &Chosen<'_>, own_type: ColumnType) -> ColumnError {
+    let hint = format!(
+        "a value of type {own_type} cannot become that: cast it in transform.set, or give the column another type"
+    );
+    match chosen.table_column {
+        Some(column) => mismatch(&choice.table, column, &hint),
+        None => ColumnError::NoColumnType(chosen.column.origin.words()),
+    }
+}

@@ -1,0 +1,119 @@
+//! Turns each `[[target]]` into a table that the records go to.
+
+use super::raw::RawTarget;
+use super::{JobError, refuse_repeats, required};
+use crate::names::TableName;
+
+/// Where the records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Table that is written.
+    pub(crate) table: TableName,
+    /// Whether a missing table is made.
+    pub(crate) create: bool,
+    /// Columns that tell its rows apart.
+    pub(crate) key: Vec<String>,
+    /// Columns that it gets; empty for all.
+    pub(crate) columns: Vec<String>,
+}
+
+/// Reads the targets: at least one, each table once.
+pub(super) fn all_targets(raw: Vec<RawTarget>) -> Result<Vec<Target>, JobError> {
+    if raw.is_empty() {
+        return Ok(vec![target(RawTarget::default())?]);
+    }
+    let is_only = raw.len() == 1;
+    let mut targets: Vec<Target> = Vec::with_capacity(raw.len());
+    for (index, raw) in raw.into_iter().enumerate() {
+        if raw.table.is_none() && !is_only {
+            let text = format!("[[target]] number {} has no table: name one", index + 1);
+            return Err(JobError::Invalid(text));
+        }
+        let target = target(raw)?;
+        let table = target.table.without_public();
+        if targets.iter().any(|other| other.table.without_public() == table) {
+            let text = format!("two [[target]] name the table {}: make one of them", target.table);
+            return Err(JobError::Invalid(text));
+        }
+        targets.push(target);
+    }
+    Ok(targets)
+}
+
+fn target(raw: RawTarget) -> Result<Target, JobError> {
+    if let Some(mode) = raw.mode.filter(|mode| mode != "append") {
+        let text = format!("target.mode \"{mode}\" is not known: this version knows \"append\"");
+        return Err(JobError::Invalid(text));
+    }
+    let table = required(raw.table, "target.table", "--table")?;
+    let table = table.parse::<TableName>();
+    let table = table.map_err(|error| JobError::Invalid(error.to_string()))?;
+    refuse_repeats(&format!("target {table}: key"), raw.key.iter())?;
+    refuse_repeats(&format!("target {table}: columns"), raw.columns.iter())?;
+    let is_left_out = |name: &&String| !raw.columns.is_empty() && !raw.columns.contains(name);
+    if let Some(name) = raw.key.iter().find(is_left_out) {
+        let text = format!("target {table}: key \"{name}\" is not in columns: add it there");
+        return Err(JobError::Invalid(text));
+    }
+    Ok(Target { table, create: raw.create, key: raw.key, columns: raw.columns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::tests::{job, refusal};
+
+    #[test]
+    fn a_stream_goes_to_several_tables() {
+        let text = "key = ['uid']\n[[target]]\ntable = 'crm.users'\ncolumns = ['uid', 'city']\n\
+                    key = ['uid']\ncreate = true\nmode = 'append'";
+        let targets = job(text).expect("a valid job").targets;
+        let uid = vec!["uid".to_owned()];
+        let first = Target {
+            table: "public.users".parse().expect("a name"),
+            create: false,
+            key: uid.clone(),
+            columns: Vec::new(),
+        };
+        let second = Target {
+            table: "crm.users".parse().expect("a name"),
+            create: true,
+            key: uid,
+            columns: vec!["uid".to_owned(), "city".to_owned()],
+        };
+        assert_eq!(targets, [first, second]);
+    }
+
+    #[test]
+    fn a_table_is_written_once() {
+        for table in ["public.users", "users", "\"users\""] {
+            let error = refusal(&format!("[[target]]\ntable = '{table}'"));
+            assert!(error.starts_with("two [[target]] name the table"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_target_names_its_table() {
+        let error = refusal("[[target]]\ncreate = true");
+        assert_eq!(error, "[[target]] number 2 has no table: name one");
+        let error = refusal("[[target]]\ntable = 'a-b'");
+        assert!(error.contains("is not a table name"), "{error}");
+    }
+
+    #[test]
+    fn other_modes_are_refused() {
+        let error = refusal("mode = 'upsert'");
+        let expected = "target.mode \"upsert\" is not known: this version knows \"append\"";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn a_key_is_among_the_columns() {
+        let error = refusal("key = ['uid']\ncolumns = ['email']");
+        assert!(error.contains("key \"uid\" is not in columns"), "{error}");
+        let error = refusal("key = ['uid', 'uid']");
+        assert_eq!(error, "target public.users: key names \"uid\" twice");
+        let error = refusal("columns = ['uid', 'uid']");
+        assert_eq!(error, "target public.users: columns names \"uid\" twice");
+    }
+}

@@ -1,0 +1,61 @@
+//! Turns rows that were refused into rows of `ferry.quarantine`, where they wait for a decision.
+//!
+//! Invariant: written in the transaction that moves the split past them.
+
+use sqlx::PgConnection;
+
+use super::QuarantinedRow;
+use super::columns::Columns;
+use crate::ledger::{LedgerError, SplitId};
+
+/// Rows in one statement.
+const STATEMENT_ROWS_MAX: usize = 1000;
+
+const INSERT: &str = "
+INSERT INTO ferry.quarantine
+    (run_id, file_id, split_id, row_number, byte_start, byte_end, stage, code, column_name,
+     reasons, record)
+SELECT s.run_id, s.file_id, s.split_id, r.row_number, r.byte_start, r.byte_end, r.stage, r.code,
+       r.column_name, r.reasons::jsonb, r.record::jsonb
+FROM ferry.split AS s,
+     unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[],
+            $8::text[], $9::text[])
+         AS r (row_number, byte_start, byte_end, stage, code, column_name, reasons, record)
+WHERE s.split_id = $1";
+
+/// Adds rows of one split.
+pub(crate) async fn insert(
+    conn: &mut PgConnection,
+    split: SplitId,
+    rows: &[QuarantinedRow],
+) -> Result<(), LedgerError> {
+    for rows in rows.chunks(STATEMENT_ROWS_MAX) {
+        insert_chunk(conn, split, &Columns::of(rows.iter())?).await?;
+    }
+    Ok(())
+}
+
+async fn insert_chunk(
+    conn: &mut PgConnection,
+    split: SplitId,
+    columns: &Columns,
+) -> Result<(), LedgerError> {
+    let inserted = sqlx::query(INSERT)
+        .bind(split.0)
+        .bind(&columns.row_numbers)
+        .bind(&columns.byte_starts)
+        .bind(&columns.byte_ends)
+        .bind(&columns.stages)
+        .bind(&columns.codes)
+        .bind(&columns.column_names)
+        .bind(&columns.reasons)
+        .bind(&columns.records)
+        .execute(conn)
+        .await?
+        .rows_affected();
+    if usize::try_from(inserted) == Ok(columns.row_numbers.len()) {
+        Ok(())
+    } else {
+        Err(LedgerError::Invalid { what: "split of a quarantined row" })
+    }
+}

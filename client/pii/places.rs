@@ -1,0 +1,252 @@
+//! Turns the targets of a job into the statement that deletes the rows of one person in all of them.
+//!
+//! Invariant: a row is deleted only if it holds the pseudonym, or the key of a
+//! row of another target that holds it.
+
+use ferry::schema::ColumnType;
+
+use super::PiiError;
+use crate::job::{Form, Target, Transform};
+use crate::load::catalogue::{TargetColumn, TargetTable};
+use crate::names::{TableName, quote_ident};
+
+/// A target, as far as it matters where rows of a person lie.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    table: TableName,
+    /// Columns that tell its rows apart, if the job names them.
+    key: Vec<String>,
+    /// Columns that the job may load.
+    columns: Vec<String>,
+    /// How pseudonyms stand in it; `None` if it lacks their column.
+    form: Option<Form>,
+}
+
+/// The statement that deletes in all places at once.
+///
+/// It takes the pseudonyms twice, as `bytea[]` and as `text[]`, and gives one
+/// row of counts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Deletion {
+    /// The statement, every name in it quoted.
+    pub(super) sql: String,
+    /// Table of each count.
+    pub(super) tables: Vec<String>,
+}
+
+/// Name under which the pseudonyms of a column are loaded.
+pub(super) fn loaded_name<'a>(
+    transform: &'a Transform,
+    column: &'a str,
+) -> Result<&'a str, PiiError> {
+    if transform.drop.iter().any(|dropped| dropped == column) {
+        return Err(PiiError::NotLoaded { column: column.to_owned() });
+    }
+    let renamed = transform.rename.iter().find(|(before, _)| before == column);
+    let name = renamed.map_or(column, |(_, after)| after.as_str());
+    if transform.set.iter().any(|(set, _)| set == name) {
+        return Err(PiiError::Overwritten { column: name.to_owned() });
+    }
+    Ok(name)
+}
+
+impl Place {
+    /// What a target is for the search; `column` is the name under which pseudonyms are loaded.
+    pub(super) fn new(
+        target: &Target,
+        table: &TargetTable,
+        column: &str,
+    ) -> Result<Self, PiiError> {
+        let is_loaded = |name: &str| {
+            target.columns.is_empty() || target.columns.iter().any(|wanted| wanted == name)
+        };
+        let loaded: Vec<&TargetColumn> =
+            table.columns.iter().filter(|found| is_loaded(&found.name)).collect();
+        let form = match loaded.iter().find(|found| found.name == column) {
+            Some(found) => Some(form_of(found, &table.name)?),
+            None => None,
+        };
+        Ok(Self {
+            table: table.name.clone(),
+            key: target.key.clone(),
+            columns: loaded.iter().map(|found| found.name.clone()).collect(),
+            form,
+        })
+    }
+
+    /// Whether the key of a row here leads from the rows of `holder` to it.
+    fn is_reached_through(&self, holder: &Self) -> bool {
+        let is_shared =
+            |name: &String| self.columns.contains(name) && holder.columns.contains(name);
+        !self.key.is_empty() && self.key.iter().all(is_shared)
+    }
+}
+
+/// Puts together the statement that deletes in all places; `column` as for [`Place::new`].
+///
+/// One statement, because its parts all see the rows as they were: rows that
+/// are reached through others are found whatever is deleted first, and foreign
+/// keys between the targets are checked only when all is done.
+pub(super) fn deletion(places: &[Place], column: &str) -> Result<Deletion, PiiError> {
+    let holders: Vec<&Place> = places.iter().filter(|place| place.form.is_some()).collect();
+    if holders.is_empty() {
+        return Err(PiiError::NotLoaded { column: column.to_owned() });
+    }
+    let mut parts = Vec::with_capacity(places.len());
+    for place in places {
+        parts.push(match place.form {
+            Some(form) => delete_from_holder(place, form, column),
+            None => delete_through_holders(place, &holders, column)?,
+        });
+    }
+    let tables = places.iter().map(|place| place.table.to_string()).collect();
+    Ok(Deletion { sql: joined(&parts), tables })
+}
+
+fn delete_from_holder(place: &Place, form: Form, column: &str) -> String {
+    format!("DELETE FROM {} WHERE {}", place.table.to_sql(), condition(column, form))
+}
+
+/// Deletes the rows whose key stands in a row of the person elsewhere.
+fn delete_through_holders(
+    place: &Place,
+    holders: &[&Place],
+    column: &str,
+) -> Result<String, PiiError> {
+    let key: Vec<String> = place.key.iter().map(|name| quote_ident(name)).collect();
+    let mut keys_of_person = Vec::new();
+    for holder in holders {
+        let Some(form) = holder.form.filter(|_| place.is_reached_through(holder)) else {
+            continue;
+        };
+        let (columns, table) = (key.join(", "), holder.table.to_sql());
+        keys_of_person
+            .push(format!("SELECT {columns} FROM {table} WHERE {}", condition(column, form)));
+    }
+    if keys_of_person.is_empty() {
+        return Err(PiiError::Unreachable {
+            table: place.table.to_string(),
+            column: column.to_owned(),
+            holder: holders.first().map_or_else(String::new, |holder| holder.table.to_string()),
+        });
+    }
+    let is_same: Vec<String> =
+        key.iter().map(|name| format!("part.{name} = person.{name}")).collect();
+    Ok(format!(
+        "DELETE FROM {} AS part USING ({}) AS person WHERE {}",
+        place.table.to_sql(),
+        keys_of_person.join(" UNION "),
+        is_same.join(" AND ")
+    ))
+}
+
+fn condition(column: &str, form: Form) -> String {
+    let pseudonyms = match form {
+        Form::Bytea => "$1::bytea[]",
+        Form::Hex => "$2::text[]",
+    };
+    format!("{} = ANY ({pseudonyms})", quote_ident(column))
+}
+
+/// All parts in one statement that counts the rows of each.
+fn joined(parts: &[String]) -> String {
+    let with_name =
+        |(index, part): (usize, &String)| format!("deleted_{index} AS ({part} RETURNING 1)");
+    let named: Vec<String> = parts.iter().enumerate().map(with_name).collect();
+    let counts: Vec<String> =
+        (0..parts.len()).map(|index| format!("(SELECT count(*) FROM deleted_{index})")).collect();
+    format!("WITH {} SELECT {}", named.join(", "), counts.join(", "))
+}
+
+fn form_of(column: &TargetColumn, table: &TableName) -> Result<Form, PiiError> {
+    match column.column_type {
+        Some(ColumnType::Bytea) => Ok(Form::Bytea),
+        Some(ColumnType::Text | ColumnType::Varchar(_)) => Ok(Form::Hex),
+        _ => Err(PiiError::WrongType {
+            table: table.to_string(),
+            column: column.name.clone(),
+            found: column.type_name.clone(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(table: &str, key: &[&str], columns: &[&str], form: Option<Form>) -> Place {
+        let owned = |names: &[&str]| -> Vec<String> {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        };
+        Place {
+            table: table.parse().expect("a table name"),
+            key: owned(key),
+            columns: owned(columns),
+            form,
+        }
+    }
+
+    #[test]
+    fn rows_are_found_by_the_pseudonym_in_the_form_of_their_column() {
+        let bytes = place("public.users", &["uid"], &["uid", "e mail"], Some(Form::Bytea));
+        let digits = place("public.log", &[], &["e mail"], Some(Form::Hex));
+        let deletion = deletion(&[bytes, digits], "e mail").expect("two holders");
+        assert_eq!(
+            deletion.sql,
+            r#"WITH deleted_0 AS (DELETE FROM "public"."users" WHERE "e mail" = ANY ($1::bytea[]) RETURNING 1), deleted_1 AS (DELETE FROM "public"."log" WHERE "e mail" = ANY ($2::text[]) RETURNING 1) SELECT (SELECT count(*) FROM deleted_0), (SELECT count(*) FROM deleted_1)"#
+        );
+        assert_eq!(deletion.tables, ["public.users", "public.log"]);
+    }
+
+    #[test]
+    fn rows_without_the_pseudonym_are_found_by_their_key() {
+        let users = place("users", &["uid"], &["uid", "day", "email"], Some(Form::Bytea));
+        let address = place("address", &["uid", "day"], &["uid", "day", "street"], None);
+        let deletion = deletion(&[address, users], "email").expect("a key leads to it");
+        let expected = r#"deleted_0 AS (DELETE FROM "address" AS part USING (SELECT "uid", "day" FROM "users" WHERE "email" = ANY ($1::bytea[])) AS person WHERE part."uid" = person."uid" AND part."day" = person."day" RETURNING 1)"#;
+        assert!(deletion.sql.contains(expected), "{}", deletion.sql);
+    }
+
+    #[test]
+    fn every_holder_leads_to_rows_without_the_pseudonym() {
+        let users = place("users", &[], &["uid", "email"], Some(Form::Bytea));
+        let calls = place("calls", &[], &["uid", "email"], Some(Form::Hex));
+        let other = place("other", &[], &["email"], Some(Form::Hex));
+        let address = place("address", &["uid"], &["uid"], None);
+        let deletion = deletion(&[users, calls, other, address], "email").expect("reachable");
+        let expected = r#"(SELECT "uid" FROM "users" WHERE "email" = ANY ($1::bytea[]) UNION SELECT "uid" FROM "calls" WHERE "email" = ANY ($2::text[])) AS person"#;
+        assert!(deletion.sql.contains(expected), "{}", deletion.sql);
+    }
+
+    #[test]
+    fn a_target_that_no_key_leads_to_is_named() {
+        let users = || place("users", &["uid"], &["uid", "email"], Some(Form::Bytea));
+        let without_key = place("address", &[], &["uid"], None);
+        let other_key = place("address", &["id"], &["id", "uid"], None);
+        for unreachable in [without_key, other_key] {
+            let error = deletion(&[users(), unreachable], "email").expect_err("no way to it");
+            assert_eq!(
+                error.to_string(),
+                "table address has no column \"email\" and no key that leads to it: add key = [...] to its [[target]], columns that users has too"
+            );
+        }
+        let error = deletion(&[place("log", &[], &["id"], None)], "email").expect_err("no holder");
+        assert!(matches!(error, PiiError::NotLoaded { .. }));
+    }
+
+    #[test]
+    fn a_column_is_followed_through_the_transformation() {
+        let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+        let transform = Transform {
+            rename: vec![pair("email", "mail"), pair("phone", "tel")],
+            set: vec![pair("tel", "'x'")],
+            drop: vec!["note".to_owned()],
+            ..Transform::default()
+        };
+        let name = |column| loaded_name(&transform, column);
+        assert_eq!(name("email").ok(), Some("mail"));
+        assert_eq!(name("uid").ok(), Some("uid"));
+        assert!(matches!(name("phone"), Err(PiiError::Overwritten { .. })));
+        assert!(matches!(name("note"), Err(PiiError::NotLoaded { .. })));
+    }
+}

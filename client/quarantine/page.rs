@@ -1,0 +1,277 @@
+//! Reads a page of quarantined rows again, and writes in one transaction what became of them.
+//!
+//! Invariants: the rows are in the target if and only if quarantine calls them
+//! replayed; nothing is locked while the source is asked, which may take long.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sqlx::Connection as _;
+
+use super::ranges::{Range, ranges};
+use crate::database::{self, StatementError};
+use crate::error::ClientError;
+use crate::job::Job;
+use crate::ledger::quarantine::QuarantinedRow;
+use crate::ledger::quarantine::settle::{self, OpenRow};
+use crate::ledger::{SplitId, claims};
+use crate::load::commit::{Chunk, copy_tuples};
+use crate::pipeline::PipelineError;
+use crate::run::{APPLICATION_NAME, Workplace};
+use crate::stage::{Claim, Origin};
+
+/// What the stages made of the rows of a page.
+#[derive(Default)]
+pub(super) struct Page {
+    /// Ids of the rows that passed.
+    pub(super) loaded: Vec<i64>,
+    /// Ids of the rows that the job leaves out now.
+    pub(super) filtered: Vec<i64>,
+    /// Rows that were refused again, with their ids.
+    pub(super) refused: Vec<(i64, QuarantinedRow)>,
+    /// The rows that passed, for each target: tuples of a binary COPY.
+    tuples: Vec<Vec<u8>>,
+    /// What changes in each split.
+    shares: Vec<Share>,
+}
+
+/// What one split has of a page.
+struct Share {
+    split_id: SplitId,
+    loaded: u64,
+    filtered: u64,
+    /// Values claimed for `unique` checks, by column.
+    claims: Vec<(String, Vec<u8>)>,
+}
+
+/// Asks the source for rows again and takes them through the stages; writes nothing.
+pub(super) async fn read(
+    workplace: &mut Workplace,
+    rows: Vec<OpenRow>,
+) -> Result<Page, ClientError> {
+    let mut page = Page::default();
+    for range in ranges(rows) {
+        let chunks = read_range(workplace, &range).await?;
+        page.take(&range, chunks)?;
+    }
+    Ok(page)
+}
+
+async fn read_range(workplace: &mut Workplace, range: &Range) -> Result<Vec<Chunk>, ClientError> {
+    let Range { split_id, split, .. } = range;
+    let columns = &workplace.stages.source_columns;
+    let mut receiver = workplace.source.read(split, split.start, columns).await?;
+    let mut chunks = Vec::new();
+    while let Some(batch) = receiver.next().await? {
+        let stages = Arc::clone(&workplace.stages);
+        let origin = Origin { file: split.file.clone(), split: *split_id };
+        let processing = tokio::task::spawn_blocking(move || stages.process(batch, &origin));
+        chunks.push(processing.await.map_err(PipelineError::from)??);
+    }
+    Ok(chunks)
+}
+
+impl Page {
+    /// Takes up what became of the rows of a range: each must be loaded, refused or filtered.
+    fn take(&mut self, range: &Range, chunks: Vec<Chunk>) -> Result<(), ClientError> {
+        let mut left: BTreeMap<u64, i64> = range.ids.iter().copied().collect();
+        let (mut loaded, mut refused, mut filtered) = (0, 0, 0);
+        let (loaded_before, refused_before) = (self.loaded.len(), self.refused.len());
+        let mut claims = Vec::new();
+        for chunk in chunks {
+            loaded += chunk.rows;
+            refused += chunk.quarantined.len() as u64;
+            filtered += chunk.filtered;
+            for place in &chunk.places {
+                self.loaded.extend(left.remove(&place.row_number));
+            }
+            for row in chunk.quarantined {
+                if let Some(id) = left.remove(&row.place.row_number) {
+                    self.refused.push((id, row));
+                }
+            }
+            self.append(&chunk.tuples);
+            claims.extend(chunk.claims);
+        }
+        let is_closed = (self.loaded.len() - loaded_before) as u64 == loaded
+            && (self.refused.len() - refused_before) as u64 == refused
+            && left.len() as u64 == filtered;
+        if !is_closed {
+            return Err(ClientError::AccountsOpen {
+                file: range.split.file.clone(),
+                expected: range.ids.len() as u64,
+                accounted: loaded + refused + filtered,
+            });
+        }
+        self.filtered.extend(left.into_values());
+        self.share(range.split_id).add(loaded, filtered, claims);
+        Ok(())
+    }
+
+    /// Adds tuples, one list of them for each target.
+    fn append(&mut self, tuples: &[Vec<u8>]) {
+        let targets = self.tuples.len().max(tuples.len());
+        self.tuples.resize_with(targets, Vec::new);
+        for (all, more) in self.tuples.iter_mut().zip(tuples) {
+            all.extend_from_slice(more);
+        }
+    }
+
+    /// The share of a split; the ranges of a split follow each other.
+    fn share(&mut self, split_id: SplitId) -> &mut Share {
+        let is_last = self.shares.last().is_some_and(|share| share.split_id == split_id);
+        if !is_last {
+            self.shares.push(Share { split_id, loaded: 0, filtered: 0, claims: Vec::new() });
+        }
+        let last = self.shares.len() - 1;
+        &mut self.shares[last]
+    }
+
+    /// Ids of the rows that leave quarantine.
+    fn replayed(&self) -> Vec<i64> {
+        [self.loaded.as_slice(), self.filtered.as_slice()].concat()
+    }
+}
+
+impl Share {
+    fn add(&mut self, loaded: u64, filtered: u64, claims: Vec<Claim>) {
+        self.loaded += loaded;
+        self.filtered += filtered;
+        for Claim { column, entries } in claims {
+            match self.claims.iter_mut().find(|(known, _)| *known == column) {
+                Some((_, all)) => all.extend_from_slice(&entries),
+                None => self.claims.push((column, entries)),
+            }
+        }
+    }
+}
+
+/// Loads the rows that passed, and writes to the ledger what became of each.
+///
+/// After an error nothing is known of the connection: it must be dropped.
+pub(super) async fn commit(
+    workplace: &mut Workplace,
+    job: &Job,
+    page: &Page,
+) -> Result<(), ClientError> {
+    let Workplace { connection, stages, .. } = workplace;
+    let tuples: Vec<&[u8]> = page.tuples.iter().map(Vec::as_slice).collect();
+    let replayed = page.replayed();
+    let refused = page.refused.iter().map(|(id, _)| *id);
+    let ids: Vec<i64> = replayed.iter().copied().chain(refused).collect();
+    let mut transaction = connection.begin().await?;
+    settle::lock_open(&mut transaction, &ids).await?;
+    if !page.loaded.is_empty() {
+        let rows = page.loaded.len() as u64;
+        let copied = copy_tuples(&mut transaction, &stages.tables, &tuples, rows).await;
+        copied.map_err(PipelineError::from)?;
+    }
+    settle::replayed(&mut transaction, &replayed).await?;
+    settle::still_refused(&mut transaction, &page.refused).await?;
+    // The splits come last: a run that loads one of them waits for its row.
+    for share in &page.shares {
+        let Share { split_id, loaded, filtered, claims } = share;
+        if loaded + filtered > 0 {
+            settle::move_accounts(&mut transaction, *split_id, *loaded, *filtered).await?;
+        }
+        if !claims.is_empty() {
+            claims::insert(&mut transaction, *split_id, claims).await?;
+        }
+    }
+    match transaction.commit().await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(explain(job, &replayed, error.into()).await),
+    }
+}
+
+/// Why a COMMIT failed; if its answer was lost, the ledger says whether it took effect.
+async fn explain(job: &Job, replayed: &[i64], error: StatementError) -> ClientError {
+    if replayed.is_empty() || !error.is_connection_lost() {
+        return error.into();
+    }
+    match count_open(job, replayed).await {
+        Ok(open) => ClientError::ReplayCommitLost { rows: replayed.len(), open },
+        // The first error says more than this one.
+        Err(_) => error.into(),
+    }
+}
+
+async fn count_open(job: &Job, ids: &[i64]) -> Result<usize, ClientError> {
+    let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
+    let open = settle::count_open(&mut connection, ids).await?;
+    let _ = connection.close().await;
+    Ok(open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferry::position::{Fingerprint, Place, Position, Split};
+    use ferry::reject::{Code, Reason};
+
+    fn place(row_number: u64) -> Place {
+        Place { row_number, byte_start: row_number * 10, byte_end: row_number * 10 + 10 }
+    }
+
+    /// Rows 1 to 4 of a file, with the ids 11 to 14.
+    fn range() -> Range {
+        let fingerprint =
+            Fingerprint { size_bytes: 100, content_hash: [7; 16], modified_unix_nanos: 1 };
+        let split = Split {
+            dataset: "d".to_owned(),
+            file: "a.csv".to_owned(),
+            fingerprint,
+            start: Position { byte_offset: 10, row_number: 0 },
+            end: Position { byte_offset: 50, row_number: 4 },
+        };
+        let ids = (1..=4).map(|number: u64| (number, 10 + number.cast_signed())).collect();
+        Range { split_id: SplitId(3), split, ids }
+    }
+
+    fn chunk(loaded: &[u64], refused: &[u64], filtered: u64) -> Chunk {
+        let refuse = |number: &u64| QuarantinedRow {
+            place: place(*number),
+            stage: "check",
+            reasons: vec![Reason::of_column(Code::NULL_VALUE, "uid")],
+            record: None,
+        };
+        Chunk {
+            tuples: vec![vec![1; loaded.len()], vec![2; loaded.len()]],
+            rows: loaded.len() as u64,
+            filtered,
+            quarantined: refused.iter().map(refuse).collect(),
+            claims: vec![Claim { column: "uid".to_owned(), entries: vec![9; loaded.len()] }],
+            places: loaded.iter().map(|number| place(*number)).collect(),
+            end: Position { byte_offset: 50, row_number: 4 },
+        }
+    }
+
+    #[test]
+    fn each_row_is_loaded_refused_or_filtered() {
+        let mut page = Page::default();
+        let chunks = vec![chunk(&[1], &[2], 0), chunk(&[4], &[], 1)];
+        page.take(&range(), chunks).expect("closed accounts");
+        assert_eq!(page.loaded, [11, 14]);
+        assert_eq!(page.filtered, [13]);
+        assert_eq!(page.refused.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [12]);
+        assert_eq!(page.replayed(), [11, 14, 13]);
+        assert_eq!(page.tuples, [vec![1, 1], vec![2, 2]]);
+        assert_eq!(page.shares.len(), 1);
+        assert_eq!((page.shares[0].loaded, page.shares[0].filtered), (2, 1));
+        assert_eq!(page.shares[0].claims, [("uid".to_owned(), vec![9, 9])]);
+    }
+
+    #[test]
+    fn a_row_that_is_nowhere_or_twice_is_an_error() {
+        let wrong = [
+            chunk(&[1, 2], &[3], 0),
+            chunk(&[1, 2], &[2, 3], 0),
+            chunk(&[1, 2, 5], &[3], 0),
+            chunk(&[1, 2, 3], &[4], 1),
+        ];
+        for chunk in wrong {
+            let outcome = Page::default().take(&range(), vec![chunk]);
+            assert!(matches!(outcome, Err(ClientError::AccountsOpen { .. })), "{outcome:?}");
+        }
+    }
+}

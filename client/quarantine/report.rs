@@ -1,0 +1,163 @@
+//! What a replay did, for people and for machines.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::page::Page;
+use super::{WHOLE_RECORD, printable};
+use crate::error::ClientError;
+use crate::output::{self, Style};
+use crate::report::{ErrorReport, RejectReport};
+
+/// What a replay did. Its JSON form is what `--json` prints.
+#[derive(Debug, Serialize)]
+pub(super) struct ReplayReport {
+    /// Name of the job.
+    job: String,
+    /// Rows that were read again, and whose transaction is committed.
+    replayed: u64,
+    /// Those that are in the target now.
+    loaded: u64,
+    /// Those that the job leaves out now.
+    filtered: u64,
+    /// Those that stay in quarantine.
+    still_refused: u64,
+    /// Why they stay there, the most frequent reason first.
+    rejects: Vec<RejectReport>,
+    /// Given ids that are not open rows of this job and its dataset.
+    not_open: u64,
+    /// Why it stopped early.
+    error: Option<ErrorReport>,
+    #[serde(skip)]
+    counts: BTreeMap<(String, Option<String>), u64>,
+}
+
+impl ReplayReport {
+    /// A report of a replay that has not begun.
+    pub(super) fn new(job: &str) -> Self {
+        Self {
+            job: job.to_owned(),
+            replayed: 0,
+            loaded: 0,
+            filtered: 0,
+            still_refused: 0,
+            rejects: Vec::new(),
+            not_open: 0,
+            error: None,
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Takes note of a page that was committed.
+    pub(super) fn take(&mut self, page: &Page) {
+        self.loaded += page.loaded.len() as u64;
+        self.filtered += page.filtered.len() as u64;
+        self.still_refused += page.refused.len() as u64;
+        self.replayed = self.loaded + self.filtered + self.still_refused;
+        for (_, row) in &page.refused {
+            let Some(first) = row.reasons.first() else {
+                continue;
+            };
+            let reason = (first.code.as_str().to_owned(), first.column.clone());
+            *self.counts.entry(reason).or_default() += 1;
+        }
+    }
+
+    /// Takes note that so many ids were given, and that all pages are committed.
+    pub(super) fn take_ids(&mut self, given: u64) {
+        self.not_open = given.saturating_sub(self.replayed);
+    }
+
+    /// Says how the replay ended, and prints it.
+    pub(super) fn finish(mut self, error: Option<&ClientError>, style: Style) {
+        self.error =
+            error.map(|error| ErrorReport { code: error.code(), message: error.to_string() });
+        self.rejects = most_frequent_first(std::mem::take(&mut self.counts));
+        match style {
+            Style::Json => self.print_json(),
+            // Without a page there is nothing but the error, which is told apart.
+            Style::Table if self.error.is_some() && self.replayed == 0 => {}
+            Style::Table => self.print(),
+        }
+    }
+
+    fn print_json(&self) {
+        match serde_json::to_string(self) {
+            Ok(json) => output::line(json),
+            Err(error) => tracing::error!(%error, "the report cannot be written as JSON"),
+        }
+    }
+
+    fn print(&self) {
+        if !self.rejects.is_empty() {
+            let mut table = output::table(["reason", "column", "rows"], 2..3);
+            for RejectReport { code, column, count } in &self.rejects {
+                let column = column.as_deref().map_or_else(|| WHOLE_RECORD.to_owned(), printable);
+                table.add_row([code.clone(), column, count.to_string()]);
+            }
+            output::line(table.to_string());
+        }
+        if self.not_open > 0 {
+            output::line(format!(
+                "{} of the given ids are not open rows of this job and its dataset",
+                self.not_open
+            ));
+        }
+        let Self { job, replayed, loaded, filtered, still_refused, .. } = self;
+        output::line(format!(
+            "{job}: replayed {replayed}: loaded {loaded}, filtered {filtered}, still refused {still_refused}"
+        ));
+    }
+}
+
+fn most_frequent_first(counts: BTreeMap<(String, Option<String>), u64>) -> Vec<RejectReport> {
+    let reported = |((code, column), count)| RejectReport { code, column, count };
+    let mut rejects: Vec<RejectReport> = counts.into_iter().map(reported).collect();
+    // Stable: reasons of the same count stay in the order of their names.
+    rejects.sort_by_key(|reject| std::cmp::Reverse(reject.count));
+    rejects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::quarantine::QuarantinedRow;
+    use ferry::position::Place;
+    use ferry::reject::{Code, Reason};
+
+    fn refused(id: i64, code: Code) -> (i64, QuarantinedRow) {
+        let row = QuarantinedRow {
+            place: Place { row_number: 1, byte_start: 0, byte_end: 1 },
+            stage: "check",
+            reasons: vec![Reason::of_column(code, "uid")],
+            record: None,
+        };
+        (id, row)
+    }
+
+    #[test]
+    fn pages_add_up() {
+        let mut report = ReplayReport::new("orders");
+        let mut page = Page::default();
+        page.loaded.extend([1, 2]);
+        page.filtered.push(3);
+        page.refused.push(refused(4, Code::BAD_UUID));
+        report.take(&page);
+        page.refused.push(refused(5, Code::NULL_VALUE));
+        page.refused.push(refused(6, Code::NULL_VALUE));
+        report.take(&page);
+        report.take_ids(12);
+        assert_eq!((report.replayed, report.loaded, report.filtered), (10, 4, 2));
+        assert_eq!((report.still_refused, report.not_open), (4, 2));
+    }
+
+    #[test]
+    fn the_most_frequent_reason_comes_first() {
+        let reason = |code: &str| (code.to_owned(), None);
+        let counts = [(reason("a"), 1), (reason("b"), 3), (reason("c"), 1)];
+        let rejects = most_frequent_first(counts.into_iter().collect());
+        let codes: Vec<&str> = rejects.iter().map(|reject| reject.code.as_str()).collect();
+        assert_eq!(codes, ["b", "a", "c"]);
+    }
+}

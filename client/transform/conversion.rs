@@ -1,0 +1,229 @@
+//! Turns values of one type into values of the type that a table's column has, or says which do not fit.
+//!
+//! As PostgreSQL assigns: text is parsed as a field of a file is, numbers are
+//! rounded to the scale, and what is out of range is refused, never cut off.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{ArrowError, DataType};
+use ferry::reject::Code;
+use ferry::schema::ColumnType;
+use ferry::values::{ColumnBuilder, text_of};
+
+/// How values become another type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Conversion {
+    /// They are of the type.
+    Keep,
+    /// Arrow casts them; what does not fit is out of range.
+    Cast,
+    /// They are rounded to whole numbers first.
+    Round,
+    /// They are written as text and parsed.
+    Parse,
+}
+
+/// Values of the new type.
+#[derive(Debug)]
+pub(super) struct Converted {
+    /// Null where a value does not fit.
+    pub(super) values: ArrayRef,
+    /// Rows that do not fit, and why.
+    pub(super) failed: Vec<(usize, Code)>,
+}
+
+impl Conversion {
+    /// From a column to a column; `None` if there is no way.
+    pub(super) fn of_column(from: ColumnType, to: ColumnType) -> Option<Self> {
+        use ColumnType::{Jsonb, Numeric, Text, Varchar};
+        match (from, to) {
+            _ if from == to => Some(Self::Keep),
+            // A numeric of other digits may need rounding.
+            (Varchar(from), Varchar(to)) if from <= to => Some(Self::Keep),
+            (Varchar(_) | Jsonb, Text) => Some(Self::Keep),
+            (Numeric(_), Numeric(None)) => Some(Self::Keep),
+            _ => Self::of_values(&from.arrow_type(), to),
+        }
+    }
+
+    /// From values of an Arrow type to a column; `None` if there is no way.
+    pub(super) fn of_values(from: &DataType, to: ColumnType) -> Option<Self> {
+        use DataType::{Date32, Decimal128, Float32, Float64, Timestamp, Utf8};
+        let target = to.arrow_type();
+        let is_fraction = matches!(from, Decimal128(..) | Float32 | Float64);
+        Some(match (from, &target) {
+            (Utf8, Utf8) if to == ColumnType::Text => Self::Keep,
+            (Utf8, _) | (_, Utf8) if from == &Utf8 || is_written_as_text(from, to) => Self::Parse,
+            (_, Utf8) => return None,
+            _ if *from == target => Self::Keep,
+            _ if is_fraction && target.is_integer() => Self::Round,
+            (Float32 | Float64, Decimal128(..)) => Self::Parse,
+            _ if from.is_numeric() && target.is_numeric() => Self::Cast,
+            (Date32, Timestamp(..)) | (Timestamp(..), Date32 | Timestamp(..)) => Self::Cast,
+            _ => return None,
+        })
+    }
+
+    /// Converts the values of a batch.
+    pub(super) fn convert(
+        self,
+        values: &ArrayRef,
+        to: ColumnType,
+    ) -> Result<Converted, ArrowError> {
+        match self {
+            Self::Keep => Ok(Converted { values: Arc::clone(values), failed: Vec::new() }),
+            Self::Cast => cast(values, &to.arrow_type()),
+            Self::Round => cast(&rounded(values)?, &to.arrow_type()),
+            Self::Parse => parse(values, to),
+        }
+    }
+}
+
+/// Every value has a text, but only a number can be written as a wide numeric,
+/// and nothing but text is a document.
+fn is_written_as_text(from: &DataType, to: ColumnType) -> bool {
+    match to {
+        ColumnType::Numeric(_) => from.is_numeric(),
+        ColumnType::Jsonb => false,
+        _ => true,
+    }
+}
+
+/// Half to the even neighbour for floating-point numbers, half away from zero
+/// for numerics, as PostgreSQL does.
+fn rounded(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if let Some(values) = values.as_primitive_opt::<Float64Type>() {
+        let rounded: Float64Array = values.unary(f64::round_ties_even);
+        return Ok(Arc::new(rounded));
+    }
+    if let Some(values) = values.as_primitive_opt::<Float32Type>() {
+        let rounded: Float64Array = values.unary(|value| f64::from(value.round_ties_even()));
+        return Ok(Arc::new(rounded));
+    }
+    // 38 digits without a fraction hold every decimal of at most 38 digits.
+    cast_with_options(values, &DataType::Decimal128(38, 0), &CastOptions::default())
+}
+
+fn cast(values: &ArrayRef, to: &DataType) -> Result<Converted, ArrowError> {
+    let casted = cast_with_options(values, to, &CastOptions::default())?;
+    let mut failed = Vec::new();
+    if casted.null_count() > values.null_count() {
+        for row in (0..values.len()).filter(|row| values.is_valid(*row) && casted.is_null(*row)) {
+            failed.push((row, Code::OUT_OF_RANGE));
+        }
+    }
+    Ok(Converted { values: casted, failed })
+}
+
+fn parse(values: &ArrayRef, to: ColumnType) -> Result<Converted, ArrowError> {
+    let mut builder = ColumnBuilder::new(to);
+    let mut failed = Vec::new();
+    let strings: Option<&StringArray> = values.as_string_opt();
+    for row in 0..values.len() {
+        let appended = match strings {
+            Some(strings) => {
+                builder.append(strings.is_valid(row).then(|| strings.value(row).as_bytes()))
+            }
+            None => builder.append(text_of(values, row).as_deref().map(str::as_bytes)),
+        };
+        if let Err(code) = appended {
+            failed.push((row, code));
+            builder.truncate(row);
+            // A null parses as every type.
+            let _ = builder.append(None);
+        }
+    }
+    Ok(Converted { values: builder.finish()?, failed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column_type(name: &str) -> ColumnType {
+        name.parse().expect("a type")
+    }
+
+    /// Converts texts of one type to another: texts of the results, and codes.
+    fn convert(from: &str, to: &str, texts: &[&str]) -> (Vec<Option<String>>, Vec<&'static str>) {
+        let mut builder = ColumnBuilder::new(column_type(from));
+        for text in texts {
+            builder.append(Some(text.as_bytes())).expect("a value of the type");
+        }
+        let values = builder.finish().expect("an array");
+        let conversion = Conversion::of_column(column_type(from), column_type(to))
+            .unwrap_or_else(|| panic!("{from} to {to}"));
+        let converted = conversion.convert(&values, column_type(to)).expect("it converts");
+        let found = (0..texts.len()).map(|row| text_of(&converted.values, row)).collect();
+        let codes = converted.failed.iter().map(|(_, code)| match code.as_str() {
+            "out_of_range" => "out_of_range",
+            "bad_json" => "bad_json",
+            "bad_integer" => "bad_integer",
+            "too_long" => "too_long",
+            other => panic!("{other}"),
+        });
+        (found, codes.collect())
+    }
+
+    #[test]
+    fn values_convert_as_postgresql_assigns_them() {
+        let examples = [
+            ("integer", "bigint", "7", "7"),
+            ("bigint", "integer", "7", "7"),
+            ("bigint", "numeric(12,2)", "7", "7.00"),
+            ("bigint", "numeric", "7", "7"),
+            ("numeric(12,2)", "integer", "2.50", "3"),
+            ("numeric(12,2)", "numeric(12,1)", "-2.25", "-2.3"),
+            ("numeric(12,2)", "numeric(50,3)", "2.25", "2.25"),
+            ("double precision", "integer", "2.5", "2"),
+            ("double precision", "numeric(12,2)", "2.345", "2.35"),
+            ("real", "double precision", "0.5", "0.5"),
+            ("date", "timestamp", "2024-02-29", "2024-02-29 00:00:00"),
+            ("timestamp", "date", "1969-12-31 23:00:00", "1969-12-31"),
+            ("timestamptz", "timestamp", "2024-02-29 12:00:00+02", "2024-02-29 10:00:00"),
+            ("text", "date", "2024-02-29", "2024-02-29"),
+            ("text", "jsonb", r#"{"a": [1]}"#, r#"{"a": [1]}"#),
+            (
+                "uuid",
+                "text",
+                "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            ),
+            ("boolean", "varchar(5)", "t", "true"),
+        ];
+        for (from, to, text, expected) in examples {
+            let (found, codes) = convert(from, to, &[text]);
+            assert_eq!(found, [Some(expected.to_owned())], "{from} to {to}");
+            assert!(codes.is_empty(), "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_alone() {
+        let (found, codes) = convert("bigint", "smallint", &["1", "40000"]);
+        assert_eq!((found, codes), (vec![Some("1".to_owned()), None], vec!["out_of_range"]));
+        let (found, codes) = convert("text", "jsonb", &["{", "[]"]);
+        assert_eq!((found, codes), (vec![None, Some("[]".to_owned())], vec!["bad_json"]));
+        assert_eq!(convert("text", "varchar(2)", &["abc"]).1, ["too_long"]);
+        assert_eq!(convert("text", "integer", &["x"]).1, ["bad_integer"]);
+        assert_eq!(convert("double precision", "integer", &["1e10"]).1, ["out_of_range"]);
+        assert_eq!(convert("numeric(12,2)", "numeric(3,2)", &["10.00"]).1, ["out_of_range"]);
+    }
+
+    #[test]
+    fn some_ways_do_not_exist() {
+        for (from, to) in
+            [("boolean", "integer"), ("date", "integer"), ("bigint", "jsonb"), ("bytea", "uuid")]
+        {
+            assert_eq!(
+                Conversion::of_column(column_type(from), column_type(to)),
+                None,
+                "{from} to {to}"
+            );
+        }
+    }
+}
