@@ -20,7 +20,7 @@ pub(super) enum QuarantineVerb {
     /// Show one refused row with all its reasons and what was kept of it.
     Show(ShowArguments),
     /// Ask the source for refused rows again and load those that pass the job as it is now.
-    Replay(ReplayArguments),
+    Replay(Box<ReplayArguments>),
     /// Give refused rows up: they stay counted as quarantined and are not replayed.
     Discard(DiscardArguments),
     /// Write refused rows to a CSV file.
@@ -181,7 +181,7 @@ impl QuarantineVerb {
                 unless_stopped(&mut shutdown, showing).await
             }
             Self::Replay(replay) => {
-                let ReplayArguments { job, run, code, column, file, ids, json } = replay;
+                let ReplayArguments { job, run, code, column, file, ids, json } = *replay;
                 let selection = Selection { run, code, column, file, state: None, ids };
                 quarantine::replay(&job.load()?, &selection, Style::of(json), shutdown).await
             }

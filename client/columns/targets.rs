@@ -160,15 +160,14 @@ impl Outputs<'_> {
         let column =
             Column { name: chosen.column.name.clone(), column_type: in_table.unwrap_or(own_type) };
         let is_required = chosen.table_column.is_some_and(|column| column.is_not_null);
-        let output = match self.made.iter().position(|made| made.is_same(&column)) {
-            Some(index) => index,
-            None => {
-                self.refuse_unfit_pseudonym(choice, chosen, &value, column.column_type)?;
-                let made = Output::new(column.clone(), value, false);
-                let made = made.ok_or_else(|| cannot_become(choice, chosen, own_type))?;
-                self.made.push(made);
-                self.made.len() - 1
-            }
+        let made = self.made.iter().position(|made| made.is_same(&column));
+        let output = if let Some(index) = made {
+            index
+        } else {
+            refuse_unfit_pseudonym(choice, chosen, &value, column.column_type)?;
+            let made = Output::new(column.clone(), value, false);
+            self.made.push(made.ok_or_else(|| cannot_become(choice, chosen, own_type))?);
+            self.made.len() - 1
         };
         if is_required {
             self.made[output].require();
@@ -186,31 +185,29 @@ impl Outputs<'_> {
         }
         let name = column.origin.visible_name().unwrap_or_default();
         let index = self.visible.iter().position(|visible| visible.name == name);
-        let index = index.ok_or_else(|| ColumnError::NotLoaded(name))?;
+        let index = index.ok_or(ColumnError::NotLoaded(name))?;
         let visible = self.visible[index].clone();
         let column_type = visible.column_type;
         Ok((Value::Column(index, visible), column_type))
     }
+}
 
-    /// Bytes would be written as text, and 64 digits not fit.
-    fn refuse_unfit_pseudonym(
-        &self,
-        choice: &Choice<'_>,
-        chosen: &Chosen<'_>,
-        value: &Value,
-        to: ColumnType,
-    ) -> Result<(), ColumnError> {
-        let (Value::Column(_, from), Some(column)) = (value, chosen.table_column) else {
-            return Ok(());
-        };
-        let is_bytes = from.column_type == ColumnType::Bytea;
-        if !is_bytes || to == ColumnType::Bytea {
-            return Ok(());
-        }
-        let hint =
-            "bytes such as a pseudonym need bytea; for text of 64 characters, set form = \"hex\"";
-        Err(mismatch(&choice.table, column, hint))
+/// Bytes would be written as text, and 64 digits not fit.
+fn refuse_unfit_pseudonym(
+    choice: &Choice<'_>,
+    chosen: &Chosen<'_>,
+    value: &Value,
+    to: ColumnType,
+) -> Result<(), ColumnError> {
+    let (Value::Column(_, from), Some(column)) = (value, chosen.table_column) else {
+        return Ok(());
+    };
+    if from.column_type != ColumnType::Bytea || to == ColumnType::Bytea {
+        return Ok(());
     }
+    let hint =
+        "bytes such as a pseudonym need bytea; for text of 64 characters, set form = \"hex\"";
+    Err(mismatch(&choice.table, column, hint))
 }
 
 fn cannot_become(choice: &Choice<'_>, chosen: &Chosen<'_>, own_type: ColumnType) -> ColumnError {

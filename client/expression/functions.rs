@@ -67,6 +67,11 @@ fn options() -> ConfigOptions {
     options
 }
 
+/// `1.5` is exact, and text is text.
+pub(super) fn parser_options() -> ParserOptions {
+    ParserOptions::new().with_parse_float_as_decimal(true).with_map_string_types_to_utf8view(false)
+}
+
 /// Why a function cannot be called, if it cannot.
 pub(super) fn unknown_function(name: &str) -> Option<String> {
     if FUNCTIONS.contains_key(name) {
@@ -93,13 +98,6 @@ impl Catalogue {
             Arc::new(UnicodeFunctionPlanner),
         ];
         Self { options: Arc::new(options()), planners }
-    }
-
-    /// `1.5` is exact, and text is text.
-    pub(super) fn parser_options(&self) -> ParserOptions {
-        ParserOptions::new()
-            .with_parse_float_as_decimal(true)
-            .with_map_string_types_to_utf8view(false)
     }
 
     pub(super) fn shared_options(&self) -> Arc<ConfigOptions> {

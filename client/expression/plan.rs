@@ -21,7 +21,7 @@ use datafusion_sql::sqlparser::tokenizer::Span;
 use ferry::host::settings::nearest;
 
 use super::error::ExpressionError;
-use super::functions::{Catalogue, unknown_function};
+use super::functions::{Catalogue, parser_options, unknown_function};
 use super::{Expression, parse, rules};
 use crate::names::quote_ident;
 
@@ -65,7 +65,7 @@ impl Columns {
     }
 
     fn try_plan(&self, parsed: &SqlExpr) -> Result<Result<Expression, String>, DataFusionError> {
-        let planner = SqlToRel::new_with_options(&self.catalogue, self.catalogue.parser_options());
+        let planner = SqlToRel::new_with_options(&self.catalogue, parser_options());
         let logical =
             planner.sql_to_expr(parsed.clone(), &self.schema, &mut PlannerContext::new())?;
         if let Some(problem) = rules::refused(&logical, &self.schema)? {

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_table_replaces_the_only_one() {
         let flags = || Overrides { table: Some("crm.people".to_owned()), ..Overrides::default() };
-        let one = format!("{}[[target]]\ntable = 'users'\n", SMALL);
+        let one = format!("{SMALL}[[target]]\ntable = 'users'\n");
         let job = overlaid(&one, flags()).expect("a valid job");
         assert_eq!(job.targets[0].table.to_string(), "crm.people");
         let several = format!("{one}[[target]]\ntable = 'addresses'\n");
@@ -153,7 +153,7 @@ mod tests {
     fn create_is_for_all_targets() {
         let flags = Overrides { create: true, ..Overrides::default() };
         let tables = "target = [{ table = 'a' }, { table = 'b' }]";
-        let text = format!("{}{tables}", SMALL);
+        let text = format!("{SMALL}{tables}");
         let job = overlaid(&text, flags).expect("a valid job");
         assert!(job.targets.iter().all(|target| target.create));
         assert_eq!(job.targets.len(), 2);
@@ -170,7 +170,7 @@ mod tests {
         let columns = "[[target]]\ntable = 'users'\n\
                        [[column]]\nname = 'phone'\npii = 'mask'\nkeep_last = 2\n\
                        [[column]]\nname = 'email'\npii = 'salted'\ndomain = 'person'\nform = 'hex'";
-        let text = format!("{}{columns}", SMALL);
+        let text = format!("{SMALL}{columns}");
         let job = overlaid(&text, flags).expect("a valid job");
         let pii: Vec<_> = job.columns.into_iter().filter_map(|column| column.pii).collect();
         let hash = |domain: &str, form| Pii::Hash { domain: domain.to_owned(), form };

@@ -85,7 +85,7 @@ async fn page(
 
 fn read(row: &PgRow) -> Result<(i64, &str, SplitId, &[u8]), LedgerError> {
     let entries: &[u8] = row.try_get("entries")?;
-    if entries.len() % ENTRY_BYTES != 0 {
+    if !entries.len().is_multiple_of(ENTRY_BYTES) {
         return Err(LedgerError::Invalid { what: "entries of a claim" });
     }
     let split = SplitId(row.try_get("split_id")?);

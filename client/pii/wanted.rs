@@ -108,7 +108,7 @@ mod tests {
         let digits = hex::encode(&bytes);
         for text in [digits.clone(), format!("\\x{digits}"), digits.to_uppercase()] {
             let wanted = Wanted::of_token(&text).expect("a pseudonym");
-            assert_eq!(wanted.bytes, [bytes.clone()]);
+            assert_eq!(wanted.bytes, std::slice::from_ref(&bytes));
             assert_eq!(wanted.digits, [format!("\\x{digits}"), digits.clone()]);
             assert!(wanted.key_ids.is_empty());
         }

@@ -14,8 +14,11 @@ const MATCHES_PERCENT_MIN: usize = 60;
 const PHONE_SEPARATORS: [char; 6] = [' ', '(', ')', '-', '.', '/'];
 const CARD_SEPARATORS: [char; 2] = [' ', '-'];
 
+/// A kind of personal data, and whether a text has its form.
+type Form = (Likeness, fn(&str) -> bool);
+
 /// The stricter forms come first: a national number in groups would pass as a phone number.
-const FORMS: [(Likeness, fn(&str) -> bool); 5] = [
+const FORMS: [Form; 5] = [
     (Likeness::Email, is_email),
     (Likeness::Iban, is_iban),
     (Likeness::NationalNumber, is_social_security_number),

@@ -42,10 +42,8 @@ impl Conversion {
         use ColumnType::{Jsonb, Numeric, Text, Varchar};
         match (from, to) {
             _ if from == to => Some(Self::Keep),
-            // A numeric of other digits may need rounding.
             (Varchar(from), Varchar(to)) if from <= to => Some(Self::Keep),
-            (Varchar(_) | Jsonb, Text) => Some(Self::Keep),
-            (Numeric(_), Numeric(None)) => Some(Self::Keep),
+            (Varchar(_) | Jsonb, Text) | (Numeric(_), Numeric(None)) => Some(Self::Keep),
             _ => Self::of_values(&from.arrow_type(), to),
         }
     }

@@ -65,6 +65,7 @@ impl fmt::Debug for ColumnBuilder {
 
 impl ColumnBuilder {
     /// An empty column.
+    #[must_use]
     pub fn new(column_type: ColumnType) -> Self {
         Self {
             values: Values::new(column_type),

@@ -49,7 +49,7 @@ pub fn text_of(column: &dyn Array, row: usize) -> Option<String> {
 }
 
 /// The word for the first and the last number, which stand for no day.
-fn endless<T: PartialEq>(value: T, earliest: T, latest: T) -> Option<&'static str> {
+fn endless<T: PartialEq + Copy>(value: T, earliest: T, latest: T) -> Option<&'static str> {
     if value == latest { Some("infinity") } else { (value == earliest).then_some("-infinity") }
 }
 
