@@ -88,7 +88,7 @@ pub(crate) enum ClientError {
     },
     /// More rows were refused than the job allows.
     #[error(
-        "{quarantined} {scope} were refused, more than load.max_rejects = {limit} allows: see ferry.quarantine for the reasons"
+        "{quarantined} {scope} were refused, more than load.max_rejects = {limit} allows: `ferry-client quarantine list` shows why"
     )]
     RejectsOverLimit {
         /// Rows in quarantine.
@@ -111,7 +111,7 @@ pub(crate) enum ClientError {
         accounted: u64,
     },
     /// A command that would concern every row must say so.
-    #[error("no row is named: give ids, a filter such as --code, or --all")]
+    #[error("no row is named: give --ids, a filter such as --code, or --all")]
     NothingSelected,
     /// There is no such row.
     #[error("no row {id} in quarantine: `ferry-client quarantine list` shows them")]

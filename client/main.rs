@@ -32,7 +32,7 @@ mod transform;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use ferry::host::logging;
+use ferry::host::{core, logging};
 
 /// Batches are made by one thread and freed by another; under the system's
 /// allocator memory grows from that.
@@ -42,6 +42,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     logging::init(arguments.log_level);
+    core::forbid_core_files();
     match cli::execute(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -36,6 +36,9 @@ pub(crate) async fn show(job: &Job) -> Result<(), ClientError> {
     output::line(format!("job {}: {} -> {}", job.name, dataset, columns.table_names()));
     show_sources(&columns, key.as_ref());
     show_targets(&columns);
+    if let Some(filter) = &job.transform.filter {
+        output::line(format!("only rows for which {filter}"));
+    }
     show_files(&plan);
     show_suspects(job, &mut source, &plan).await?;
     refuse_rewritten(&plan.files)
@@ -100,8 +103,6 @@ fn show_targets(columns: &ColumnPlan) {
             None => output::line(format!("{} exists and stays as it is", target.table)),
         }
     }
-    let filter = if columns.filter.is_some() { "some rows are filtered" } else { "no filter" };
-    output::line(filter);
 }
 
 /// Columns that look like personal data and are not declared.

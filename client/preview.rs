@@ -54,7 +54,7 @@ pub(crate) async fn show(job: &Job, rows_max: usize) -> Result<(), ClientError> 
 }
 
 /// Rows by what would become of them.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Counts {
     loaded: usize,
     refused: usize,
@@ -136,7 +136,12 @@ impl Preview<'_> {
 
     /// What came in on the left, what would be loaded on the right.
     fn table(&self, row: &CameIn, fate: &Fate) -> Table {
-        let mut table = output::table(["column", "came in", "column", "would be loaded"], 0..0);
+        let outcome = match fate {
+            Fate::Loaded(_) => "would be loaded",
+            Fate::Refused(_) => "refused for",
+            Fate::Filtered => "",
+        };
+        let mut table = output::table(["column", "came in", "column", outcome], 0..0);
         let left = self.left_side(row);
         let right = self.right_side(fate);
         for index in 0..left.len().max(right.len()) {

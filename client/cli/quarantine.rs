@@ -31,7 +31,7 @@ pub(super) enum QuarantineVerb {
 #[derive(Args)]
 struct LedgerArguments {
     /// Job file; without one, the rows of all jobs are meant.
-    #[arg(long, value_name = "JOB")]
+    #[arg(value_name = "JOB")]
     job: Option<PathBuf>,
     /// Name of the job, instead of a job file.
     #[arg(long, value_name = "NAME")]
@@ -110,18 +110,8 @@ pub(super) struct ShowArguments {
 pub(super) struct ReplayArguments {
     #[command(flatten)]
     job: JobArguments,
-    /// Rows of this run.
-    #[arg(long, value_name = "N")]
-    run: Option<i64>,
-    /// Rows with this code among their reasons.
-    #[arg(long, value_name = "CODE")]
-    code: Option<String>,
-    /// Rows with a reason that concerns this column.
-    #[arg(long, value_name = "NAME")]
-    column: Option<String>,
-    /// Rows of this file.
-    #[arg(long, value_name = "NAME")]
-    file: Option<String>,
+    #[command(flatten)]
+    selection: SelectionArguments,
     /// Rows by their numbers; all open ones of the job without it.
     #[arg(long, value_delimiter = ',', value_name = "ID,ID")]
     ids: Vec<i64>,
@@ -132,13 +122,13 @@ pub(super) struct ReplayArguments {
 
 #[derive(Args)]
 pub(super) struct DiscardArguments {
-    /// Rows by their numbers.
-    #[arg(value_name = "ID")]
-    ids: Vec<i64>,
     #[command(flatten)]
     ledger: LedgerArguments,
     #[command(flatten)]
     selection: SelectionArguments,
+    /// Rows by their numbers.
+    #[arg(long, value_delimiter = ',', value_name = "ID,ID")]
+    ids: Vec<i64>,
     /// Every open row that the job has, or all jobs have.
     #[arg(long)]
     all: bool,
@@ -181,8 +171,8 @@ impl QuarantineVerb {
                 unless_stopped(&mut shutdown, showing).await
             }
             Self::Replay(replay) => {
-                let ReplayArguments { job, run, code, column, file, ids, json } = *replay;
-                let selection = Selection { run, code, column, file, state: None, ids };
+                let ReplayArguments { job, selection, ids, json } = *replay;
+                let selection = selection.selection(None, ids);
                 quarantine::replay(&job.load()?, &selection, Style::of(json), shutdown).await
             }
             Self::Discard(discard) => {

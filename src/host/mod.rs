@@ -1,5 +1,6 @@
 //! How a host runs: its settings, its certificates, its log, its end.
 
+pub mod core;
 pub mod logging;
 pub mod pem;
 pub mod settings;
