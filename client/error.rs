@@ -80,7 +80,7 @@ pub(crate) enum ClientError {
     },
     /// The target vanished after rows were loaded into it.
     #[error(
-        "table {table} does not exist, but this job has loaded rows into it before: use another job name (--name) to load all again into a new one"
+        "table {table} does not exist, and rows that this job has loaded before would be missing in a new one: use another job name (--name) to load all again, or make the table yourself"
     )]
     TargetGone {
         /// Name of the table.
@@ -235,6 +235,9 @@ fn copy_class(error: &CopyError) -> (&'static str, u8) {
 fn column_class(error: &ColumnError) -> (&'static str, u8) {
     match error {
         ColumnError::NotInDataset { .. } => ("column_not_found", exit::SOURCE_REFUSED),
+        ColumnError::EmptyDataset(_) | ColumnError::HeaderLooksLikeData(_) => {
+            ("source_refused", exit::SOURCE_REFUSED)
+        }
         ColumnError::NotLoaded(_)
         | ColumnError::Unknown { .. }
         | ColumnError::Clash { .. }
@@ -275,6 +278,8 @@ fn ledger_class(error: &LedgerError) -> (&'static str, u8) {
         LedgerError::JobChanged { .. }
         | LedgerError::ColumnsChanged { .. }
         | LedgerError::KeyChanged { .. }
+        | LedgerError::RulesChanged { .. }
+        | LedgerError::ClaimsOfOtherKey { .. }
         | LedgerError::NoLongerHashed { .. } => ("configuration", exit::USAGE),
         _ => ("ledger", exit::DATABASE_REFUSED),
     }

@@ -32,7 +32,7 @@ mod transform;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use ferry::host::{core, logging};
+use ferry::host::{core, logging, panic};
 
 /// Batches are made by one thread and freed by another; under the system's
 /// allocator memory grows from that.
@@ -42,6 +42,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     logging::init(arguments.log_level);
+    panic::report_without_values();
     core::forbid_core_files();
     match cli::execute(arguments) {
         Ok(()) => ExitCode::SUCCESS,

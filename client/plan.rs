@@ -2,13 +2,14 @@
 
 use ferry::host::settings::ByteSize;
 use ferry::position::Split;
+use ferry::schema::Column;
 
-use crate::columns::{ColumnPlan, SourceColumn};
+use crate::columns::{ColumnPlan, SourceColumn, columns_json};
 use crate::database;
 use crate::error::ClientError;
 use crate::job::{Job, Pii};
 use crate::key::PseudonymKey;
-use crate::ledger::{LedgerError, files, migrate};
+use crate::ledger::{LedgerError, files, migrate, runs};
 use crate::output;
 use crate::receive::{self, Plan, PlannedFile, Source};
 use crate::run::{APPLICATION_NAME, look_up_columns, refuse_rewritten, stages, suspects};
@@ -27,6 +28,9 @@ pub(crate) async fn show(job: &Job) -> Result<(), ClientError> {
     let mut known = Vec::new();
     if migrate::is_current(&mut connection).await? {
         known = files::known(&mut connection, &job.name, dataset).await?;
+        let key_id = key.as_ref().map(PseudonymKey::id);
+        let now = columns_json(&columns);
+        runs::refuse_unsafe_change(&mut connection, &job.name, &now, key_id.as_deref()).await?;
     } else if migrate::exists(&mut connection).await? {
         return Err(LedgerError::NotCurrent.into());
     }
@@ -40,7 +44,7 @@ pub(crate) async fn show(job: &Job) -> Result<(), ClientError> {
         output::line(format!("only rows for which {filter}"));
     }
     show_files(&plan);
-    show_suspects(job, &mut source, &plan).await?;
+    show_suspects(job, &mut source, &wanted, &plan).await?;
     refuse_rewritten(&plan.files)
 }
 
@@ -106,11 +110,13 @@ fn show_targets(columns: &ColumnPlan) {
 }
 
 /// Columns that look like personal data and are not declared.
-async fn show_suspects(job: &Job, source: &mut Source, plan: &Plan) -> Result<(), ClientError> {
-    let Some(split) = plan.splits.first() else {
-        return Ok(());
-    };
-    let suspects = suspects(job, source, split).await?;
+async fn show_suspects(
+    job: &Job,
+    source: &mut Source,
+    columns: &[Column],
+    plan: &Plan,
+) -> Result<(), ClientError> {
+    let suspects = suspects(job, source, columns, &plan.splits).await?;
     if suspects.is_empty() {
         return Ok(());
     }

@@ -9,12 +9,12 @@ use ferry::position::{Place, Split};
 use ferry::reject::Reason;
 use ferry::values::text_of;
 
-use crate::columns::ColumnPlan;
+use crate::columns::{ColumnPlan, columns_json};
 use crate::database;
 use crate::error::ClientError;
 use crate::job::{ColumnRule, Job};
 use crate::key::PseudonymKey;
-use crate::ledger::SplitId;
+use crate::ledger::{SplitId, migrate, runs};
 use crate::output;
 use crate::pipeline::Stages;
 use crate::receive::{self, Raw, Source};
@@ -37,14 +37,22 @@ pub(crate) async fn show(job: &Job, rows_max: usize) -> Result<(), ClientError> 
     let dataset_columns = source.dataset_columns(dataset).await?;
     let plan = look_up_columns(job, &dataset_columns, &mut connection, key.as_ref()).await?;
     let stages = stages(job, &plan)?;
+    if migrate::is_current(&mut connection).await? {
+        // What earlier runs hid is not shown either.
+        let key_id = key.as_ref().map(PseudonymKey::id);
+        let columns = columns_json(&plan);
+        runs::refuse_unsafe_change(&mut connection, &job.name, &columns, key_id.as_deref()).await?;
+    }
     let files = source.plan(dataset, &stages.source_columns, job.load.split_bytes, &[]).await?;
     let mut preview = Preview { job, plan: &plan, stages: &stages, rows_left: rows_max };
     let mut counts = Counts::default();
-    for split in &files.splits {
+    // No split of the ledger is meant, but unique values must know them apart.
+    for (split_id, split) in (1..).map(SplitId).zip(&files.splits) {
         if preview.rows_left == 0 {
             break;
         }
-        preview.show_split(&mut source, split, &mut counts).await?;
+        let origin = Origin { file: split.file.clone(), split: split_id };
+        preview.show_split(&mut source, split, &origin, &mut counts).await?;
     }
     output::line(format!(
         "\n{} would be loaded, {} quarantined, {} filtered; nothing was written",
@@ -80,17 +88,16 @@ impl Preview<'_> {
         &mut self,
         source: &mut Source,
         split: &Split,
+        origin: &Origin,
         counts: &mut Counts,
     ) -> Result<(), ClientError> {
-        // No split of the ledger is meant: nothing of this is kept.
-        let origin = Origin { file: split.file.clone(), split: SplitId(0) };
         let mut receiver = source.read(split, split.start, &self.stages.source_columns).await?;
         while self.rows_left > 0 {
             let Some(batch) = receiver.next().await? else {
                 return Ok(());
             };
             let came_in = came_in(&batch);
-            let loadable = self.stages.prepare(batch, &origin)?;
+            let loadable = self.stages.prepare(batch, origin)?;
             let mut fates = BTreeMap::new();
             for (row, place) in loadable.rows.places.iter().enumerate() {
                 let columns = loadable.rows.records.columns().iter();

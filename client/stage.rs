@@ -46,9 +46,6 @@ pub(crate) struct Claim {
     pub(crate) entries: Vec<u8>,
 }
 
-/// Bytes that a claim has for each value.
-pub(crate) const CLAIM_ENTRY_BYTES: usize = 24;
-
 /// Where the rows of a stream come from.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {

@@ -10,8 +10,8 @@ use crate::database;
 use crate::error::ClientError;
 use crate::job::{JobError, read_identity};
 use crate::ledger::accounts::{self, FileAccount};
+use crate::ledger::history::{self, RunSummary};
 use crate::ledger::migrate;
-use crate::ledger::runs::{self, RunSummary};
 use crate::output::{self, Style};
 use crate::run::APPLICATION_NAME;
 
@@ -68,7 +68,7 @@ pub(crate) async fn show(scope: &Scope, style: Style) -> Result<(), ClientError>
         });
         return Ok(());
     }
-    let runs = runs::recent(&mut connection, scope.job.as_deref(), RUNS_SHOWN).await?;
+    let runs = history::recent(&mut connection, scope.job.as_deref(), RUNS_SHOWN).await?;
     let files = match runs.first() {
         Some(last) => accounts::accounts(&mut connection, last.run_id).await?,
         None => Vec::new(),

@@ -46,6 +46,25 @@ COMMENT ON COLUMN ferry.erasure.reference IS 'What the operator calls the reques
 COMMENT ON COLUMN ferry.erasure.deleted IS 'Number of rows deleted from each table.';
 COMMENT ON COLUMN ferry.erasure.quarantined IS 'Number of quarantined records that were emptied.';
 
+CREATE TABLE ferry.replay (
+    replay_id     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job           text        NOT NULL,
+    columns       jsonb       NOT NULL,
+    pii_key_id    text,
+    replayed_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ferry_version text        NOT NULL
+);
+CREATE INDEX replay_by_job ON ferry.replay (job, replay_id);
+
+COMMENT ON TABLE ferry.replay IS 'Replays of refused rows: what they did to each column, and under which key; one row for all that did the same.';
+
+CREATE VIEW ferry.treatment AS
+    SELECT job, columns, pii_key_id, started_at AS treated_at FROM ferry.run
+    UNION ALL
+    SELECT job, columns, pii_key_id, replayed_at FROM ferry.replay;
+
+COMMENT ON VIEW ferry.treatment IS 'What runs and replays of a job did to each column, and under which key.';
+
 ALTER TABLE ferry.quarantine ADD COLUMN settled_at timestamptz;
 CREATE INDEX quarantine_by_run_and_state ON ferry.quarantine (run_id, state);
 

@@ -34,6 +34,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     ferry::host::logging::init(cli.log_level);
+    ferry::host::panic::report_without_values();
     ferry::host::core::forbid_core_files();
     let outcome =
         Settings::load(&cli.config, cli.listen()).and_then(|settings| match cli.command {

@@ -3,8 +3,15 @@
 //! Algorithms: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
 //! <https://howardhinnant.github.io/date_algorithms.html>.
 
+use std::ops::Range;
+
 /// Microseconds of a day.
 pub const DAY_MICROS: i64 = 86_400_000_000;
+/// PostgreSQL's dates, from Julian day 0 to the end of the year 5874897, in days since 1970.
+pub const DATE_DAYS: Range<i64> = -2_440_588..2_145_042_906;
+/// PostgreSQL's timestamps in microseconds since 1970. They end in the year
+/// 294276, but an `i64` that counts from 1970 ends on 294247-01-10.
+pub const TIMESTAMP_MICROS: Range<i64> = -2_440_588 * DAY_MICROS..i64::MAX;
 
 /// A date in the proleptic Gregorian calendar; year 0 is 1 BC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,7 +56,7 @@ pub(crate) struct ColumnChecks {
 pub(crate) enum CheckFailure {
     /// A row failed a check with `on_fail = "fail"`.
     #[error(
-        "row {row_number} of {file} fails check {code}{}, and on_fail = \"fail\" stops the run: mend the file, or let such rows go to quarantine",
+        "row {row_number} of {file} fails check {code}{}, and on_fail = \"fail\" stops the run: to keep such rows aside, set on_fail = \"quarantine\" and run with --new-rules",
         of_column(.column.as_deref())
     )]
     Refused {
@@ -71,7 +71,7 @@ pub(crate) enum CheckFailure {
     },
     /// The values that `unique` must remember take too much memory.
     #[error(
-        "check unique of column \"{column}\" cannot remember more than {values} values in {limit} bytes: raise load.unique_memory, or drop the check and give the target table a unique index"
+        "check unique of column \"{column}\" cannot remember more than {values} values in {limit} bytes: raise load.unique_memory and run again, or give the target table a unique index instead, under another job name"
     )]
     UniqueMemory {
         /// Column whose value had no room.

@@ -16,7 +16,8 @@ use ferry::schema::{Column, ColumnType};
 
 use crate::key::DomainHash;
 use crate::ledger::SplitId;
-use crate::stage::{CLAIM_ENTRY_BYTES, Claim};
+use crate::ledger::claims::ENTRY_BYTES as CLAIM_ENTRY_BYTES;
+use crate::stage::Claim;
 
 use super::CheckFailure;
 use super::rules::{Check, Failure};
@@ -178,6 +179,10 @@ impl UniqueValues {
                 continue;
             }
             for (index, digest) in free.drain(..) {
+                if seen.is_committed(index, &digest) {
+                    // By this row, in an earlier transaction.
+                    continue;
+                }
                 self.take(&mut seen, index, digest, here)?;
                 claimed[index].extend_from_slice(&digest);
                 claimed[index].extend_from_slice(&place.row_number.to_be_bytes());
@@ -230,6 +235,11 @@ impl UniqueValues {
 }
 
 impl Seen {
+    /// Whether the ledger knows who holds the value.
+    fn is_committed(&self, index: usize, digest: &Digest) -> bool {
+        self.claimants[index].get(digest).is_some_and(|claimant| claimant.is_committed)
+    }
+
     /// Whether another row that comes before holds the value.
     fn is_taken(&self, index: usize, digest: &Digest, here: Claimant) -> bool {
         self.claimants[index].get(digest).is_some_and(|claimant| claimant.is_before(here))

@@ -146,7 +146,9 @@ impl Cleaner {
     fn cleaned(&self, mut batch: Batch<Clean>) -> Result<Batch<Clean>, ArrowError> {
         for staged in &mut batch.rejects {
             for (index, (column, plan)) in self.columns.iter().zip(&self.plans).enumerate() {
-                rejected::clean_field(&plan.steps, &column.name, index, &mut staged.reject);
+                let ColumnPlan { steps, parsed_as } = plan;
+                let reject = &mut staged.reject;
+                rejected::clean_field(steps, *parsed_as, &column.name, index, reject);
             }
         }
         let mut failed = FailedRows::default();

@@ -5,6 +5,7 @@
 //!
 //! Invariant: a number that is given reads back as the same number.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ferry::reject::Code;
@@ -14,6 +15,11 @@ use super::rules::Verdict;
 
 /// Longer texts are not searched for a number; the limit is libphonenumber's own.
 const TEXT_BYTES_MAX: usize = 250;
+
+/// Calling code of the countries that share the North American numbering plan.
+const NORTH_AMERICA: i32 = 1;
+/// That code before ten digits.
+const NORTH_AMERICA_TRUNK: u64 = 10_000_000_000;
 
 /// A phone rule that cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +49,8 @@ impl PhoneLibrary {
         self.0 = Some(Arc::clone(&plans));
         let unknown = || PhoneError::UnknownRegion(region.to_owned());
         let region = Region::from_code(region).map_err(|_| unknown())?;
-        plans.get_country_code_for_region(region).ok_or_else(unknown)?;
-        Ok(PhoneReader { plans, region })
+        let country = plans.get_country_code_for_region(region).ok_or_else(unknown)?;
+        Ok(PhoneReader { plans, region, is_north_american: country == NORTH_AMERICA })
     }
 }
 
@@ -52,6 +58,7 @@ impl PhoneLibrary {
 pub(super) struct PhoneReader {
     plans: Arc<PhoneNumberUtil>,
     region: Region,
+    is_north_american: bool,
 }
 
 impl PhoneReader {
@@ -60,6 +67,11 @@ impl PhoneReader {
         if text.trim().is_empty() {
             return Verdict::Null;
         }
+        if self.is_north_american
+            && let Some(number) = north_american(text)
+        {
+            return self.read_north_american(text, &number, cleaned);
+        }
         let Some(number) = self.number(text) else {
             return Verdict::Bad(Code::BAD_PHONE);
         };
@@ -67,6 +79,28 @@ impl PhoneReader {
             return Verdict::Unchanged;
         }
         cleaned.push_str(&number);
+        Verdict::Changed
+    }
+
+    /// As [`number`](Self::number) has it, without searching the text for a number.
+    fn read_north_american(
+        &self,
+        text: &str,
+        number: &PhoneNumber,
+        cleaned: &mut String,
+    ) -> Verdict {
+        // Most numbers are of the region itself, of which one plan is asked and not twenty.
+        let is_of_region = self.plans.is_valid_number_for_region(number, self.region);
+        if !is_of_region && !self.plans.is_valid_number(number) {
+            return Verdict::Bad(Code::BAD_PHONE);
+        }
+        let start = cleaned.len();
+        // Writing to a string cannot fail.
+        let _ = write!(cleaned, "+{NORTH_AMERICA}{}", number.national_number);
+        if cleaned[start..] == *text {
+            cleaned.truncate(start);
+            return Verdict::Unchanged;
+        }
         Verdict::Changed
     }
 
@@ -91,9 +125,65 @@ impl PhoneReader {
     }
 }
 
+/// The number that a text is in the form most numbers have in North America:
+/// ten digits, the first of them 2 to 9, maybe after the country's 1, with
+/// spaces, hyphens, dots and parentheses between them.
+///
+/// The plan's trunk prefix is 1 as well and no number begins with it, so such a
+/// text can be read in one way only.
+fn north_american(text: &str) -> Option<PhoneNumber> {
+    let digits = text.strip_prefix('+');
+    let mut national_number: u64 = 0;
+    let mut count = 0;
+    for byte in digits.unwrap_or(text).bytes() {
+        match byte {
+            b'0'..=b'9' if count < 11 => {
+                national_number = national_number * 10 + u64::from(byte - b'0');
+                count += 1;
+            }
+            b' ' | b'-' | b'.' | b'(' | b')' => {}
+            _ => return None,
+        }
+    }
+    let national_number = match (count, digits) {
+        (10, None) => national_number,
+        (11, _) => national_number.checked_sub(NORTH_AMERICA_TRUNK)?,
+        _ => return None,
+    };
+    let is_national = (2_000_000_000..10_000_000_000).contains(&national_number);
+    is_national.then(|| PhoneNumber {
+        country_code: NORTH_AMERICA,
+        national_number,
+        ..PhoneNumber::default()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_library_reads(
+            text in "\\+?[ (]?1?[ .(-]?[0-9]{3}[ .)-]{0,2}[0-9]{3}[ .-]?[0-9]{4}[ .)-]?",
+            region in prop_oneof![Just("US"), Just("CA"), Just("BS"), Just("DO")],
+        ) {
+            let reader = PhoneLibrary::default().reader(region).expect("a region");
+            if let Some(number) = north_american(&text) {
+                let mut cleaned = String::new();
+                let verdict = reader.read_north_american(&text, &number, &mut cleaned);
+                match reader.number(&text) {
+                    None => prop_assert_eq!(verdict, Verdict::Bad(Code::BAD_PHONE)),
+                    Some(slow) if slow == text => prop_assert_eq!(verdict, Verdict::Unchanged),
+                    Some(slow) => {
+                        prop_assert_eq!(verdict, Verdict::Changed);
+                        prop_assert_eq!(cleaned, slow);
+                    }
+                }
+            }
+        }
+    }
 
     /// What a text becomes; `Err` if it is refused.
     fn read(region: &str, text: &str) -> Result<Option<String>, Code> {

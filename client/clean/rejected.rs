@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use arrow_array::{ArrayRef, BooleanArray};
 use ferry::position::Place;
 use ferry::reject::{Code, Reason, Reject};
-use ferry::schema::Column;
-use ferry::values::text_of;
+use ferry::schema::{Column, ColumnType};
+use ferry::values::{ColumnBuilder, text_of};
 
 use crate::stage::StagedReject;
 
@@ -78,8 +78,15 @@ fn fields_of(row: usize, failures: &[(usize, Code)], texts: &[ArrayRef]) -> Vec<
     texts.iter().enumerate().map(field).collect()
 }
 
-/// Cleans one field of a row that the source refused, without parsing it.
-pub(super) fn clean_field(steps: &[Step], column: &str, index: usize, reject: &mut Reject) {
+/// Cleans one field of a row that the source refused, and sees whether it parses
+/// to the type that it would get here, if the source did not parse it.
+pub(super) fn clean_field(
+    steps: &[Step],
+    parsed_as: Option<ColumnType>,
+    column: &str,
+    index: usize,
+    reject: &mut Reject,
+) {
     let is_refused = reject.reasons.iter().any(|reason| reason.column.as_deref() == Some(column));
     let Some(field) = reject.fields.get_mut(index) else {
         return;
@@ -88,7 +95,14 @@ pub(super) fn clean_field(steps: &[Step], column: &str, index: usize, reject: &m
         // It was unreadable, not null.
         return;
     }
-    match clean_value(steps, field.as_deref()) {
+    let cleaned = clean_value(steps, field.as_deref());
+    let outcome = cleaned.and_then(|value| {
+        if let Some(column_type) = parsed_as {
+            ColumnBuilder::new(column_type).append(value.as_deref().map(str::as_bytes))?;
+        }
+        Ok(value)
+    });
+    match outcome {
         Ok(value) => *field = value,
         Err(code) => {
             *field = None;

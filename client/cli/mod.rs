@@ -1,10 +1,11 @@
 //! The verbs and flags of the command line.
 
 mod job;
+mod ledger;
 mod pii;
 mod quarantine;
 
-use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use ferry::host::logging::Level;
@@ -12,12 +13,14 @@ use ferry::host::shutdown::Shutdown;
 
 use crate::demo::{self, DemoOptions};
 use crate::error::ClientError;
+use crate::ledger::runs::OldRules;
 use crate::output::Style;
 use crate::report::{self, Display};
 use crate::run::unless_stopped;
 use crate::{plan, preview, run, status};
 
 use job::JobArguments;
+use ledger::LedgerArguments;
 use pii::PiiVerb;
 use quarantine::QuarantineVerb;
 
@@ -34,6 +37,9 @@ Exit codes:
   0 done   1 unexpected   2 usage or configuration   3 source unreachable
   4 database unreachable   5 rejects over the limit   6 accounts do not close
   7 the source refused   8 the database refused   130 stopped by a signal";
+
+/// How long stages that are at work may take to notice the end.
+const STAGES_END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Threads that wait for the source and for the database; stages have their own.
 const IO_THREADS: usize = 2;
@@ -75,6 +81,9 @@ enum Verb {
 struct RunArguments {
     #[command(flatten)]
     job: JobArguments,
+    /// Let an unfinished run that began with other checks, expressions or targets go on with these.
+    #[arg(long)]
+    new_rules: bool,
     /// Print the summary as one JSON object.
     #[arg(long)]
     json: bool,
@@ -87,22 +96,15 @@ struct RunArguments {
 struct PreviewArguments {
     #[command(flatten)]
     job: JobArguments,
-    /// Rows to show.
+    /// Rows to show, 1 to 1000.
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
     rows: u16,
 }
 
 #[derive(Args)]
 struct StatusArguments {
-    /// Job file; without one, the runs of all jobs are shown.
-    #[arg(value_name = "JOB")]
-    job: Option<PathBuf>,
-    /// Name of the job, instead of a job file.
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Destination, such as <postgres://user@host/database>.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database: Option<String>,
+    #[command(flatten)]
+    ledger: LedgerArguments,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -132,37 +134,43 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), ClientError> {
         .worker_threads(IO_THREADS)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let mut shutdown = Shutdown::on_signals()?;
-        match arguments.verb {
-            Verb::Run(run) => execute_run(run, shutdown).await,
-            Verb::Plan(plan) => unless_stopped(&mut shutdown, plan::show(&plan.load()?)).await,
-            Verb::Preview(arguments) => {
-                let rows = usize::from(arguments.rows);
-                unless_stopped(&mut shutdown, preview::show(&arguments.job.load()?, rows)).await
-            }
-            Verb::Quarantine(verb) => verb.execute(shutdown).await,
-            Verb::Pii(verb) => verb.execute(shutdown).await,
-            Verb::Status(status) => {
-                let style = Style::of(status.json);
-                let scope =
-                    status::Scope::new(status.job.as_deref(), status.name, status.database)?;
-                unless_stopped(&mut shutdown, status::show(&scope, style)).await
-            }
-            Verb::Migrate(migrate) => {
-                unless_stopped(&mut shutdown, status::migrate(&migrate.database)).await
-            }
-            Verb::Demo(demo) => Ok(demo::run(DemoOptions { keep: demo.keep }, shutdown).await?),
+    let outcome = runtime.block_on(execute_verb(arguments.verb));
+    // What a stage still computes is not waited for: nothing of it will be loaded.
+    runtime.shutdown_timeout(STAGES_END_TIMEOUT);
+    outcome
+}
+
+/// Does what the verb says, until it is done or a signal comes.
+async fn execute_verb(verb: Verb) -> Result<(), ClientError> {
+    let mut shutdown = Shutdown::on_signals()?;
+    match verb {
+        Verb::Run(run) => execute_run(run, shutdown).await,
+        Verb::Plan(plan) => unless_stopped(&mut shutdown, plan::show(&plan.load()?)).await,
+        Verb::Preview(arguments) => {
+            let rows = usize::from(arguments.rows);
+            unless_stopped(&mut shutdown, preview::show(&arguments.job.load()?, rows)).await
         }
-    })
+        Verb::Quarantine(verb) => verb.execute(shutdown).await,
+        Verb::Pii(verb) => verb.execute(shutdown).await,
+        Verb::Status(status) => {
+            let style = Style::of(status.json);
+            let scope = status.ledger.scope()?;
+            unless_stopped(&mut shutdown, status::show(&scope, style)).await
+        }
+        Verb::Migrate(migrate) => {
+            unless_stopped(&mut shutdown, status::migrate(&migrate.database)).await
+        }
+        Verb::Demo(demo) => Ok(demo::run(DemoOptions { keep: demo.keep }, shutdown).await?),
+    }
 }
 
 async fn execute_run(arguments: RunArguments, shutdown: Shutdown) -> Result<(), ClientError> {
     let is_silent = arguments.quiet || arguments.json;
     let display = if is_silent { Display::Hidden } else { Display::Automatic };
     let style = Style::of(arguments.json);
+    let old_rules = if arguments.new_rules { OldRules::Replace } else { OldRules::Keep };
     match arguments.job.load() {
-        Ok(job) => run::run_and_report(&job, display, style, shutdown).await,
+        Ok(job) => run::run_and_report(&job, old_rules, display, style, shutdown).await,
         Err(error) => {
             report::RunReport::new("").finish(Some(&error), style);
             Err(error)

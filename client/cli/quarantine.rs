@@ -6,12 +6,12 @@ use clap::{Args, Subcommand};
 use ferry::host::shutdown::Shutdown;
 
 use super::job::JobArguments;
+use super::ledger::LedgerArguments;
 use crate::error::ClientError;
 use crate::ledger::quarantine::State;
 use crate::output::Style;
 use crate::quarantine::{self, ExportFile, Reach, Selection};
 use crate::run::unless_stopped;
-use crate::status::Scope;
 
 #[derive(Subcommand)]
 pub(super) enum QuarantineVerb {
@@ -25,26 +25,6 @@ pub(super) enum QuarantineVerb {
     Discard(DiscardArguments),
     /// Write refused rows to a CSV file.
     Export(ExportArguments),
-}
-
-/// Where the ledger is, and whose rows are meant.
-#[derive(Args)]
-struct LedgerArguments {
-    /// Job file; without one, the rows of all jobs are meant.
-    #[arg(value_name = "JOB")]
-    job: Option<PathBuf>,
-    /// Name of the job, instead of a job file.
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Destination, such as <postgres://user@host/database>.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database: Option<String>,
-}
-
-impl LedgerArguments {
-    fn scope(self) -> Result<Scope, ClientError> {
-        Scope::new(self.job.as_deref(), self.name, self.database)
-    }
 }
 
 /// Which rows are meant.

@@ -16,6 +16,14 @@ pub(crate) enum ColumnError {
         /// The nearest name, or the list of names.
         hint: String,
     },
+    /// The source cannot tell the columns of a dataset.
+    #[error("dataset {0} has no columns: none of its files is there, or none has a header yet")]
+    EmptyDataset(String),
+    /// A file begins with a record in place of a header.
+    #[error(
+        "the header of dataset {0} looks like a record with personal data: give its files a first line with the names of the columns"
+    )]
+    HeaderLooksLikeData(String),
     /// The job says something of a column that it does not load.
     #[error("column \"{0}\" is configured but not loaded: add it to source.columns")]
     NotLoaded(String),

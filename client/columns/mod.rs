@@ -17,7 +17,7 @@ use crate::job::{ColumnRule, Job};
 use crate::key::PseudonymKey;
 use crate::load::catalogue::TargetTable;
 use crate::names::TableName;
-use crate::pseudonym::{Derived, treated_columns};
+use crate::pseudonym::{Derived, salt_name, treated_columns};
 use crate::transform::{Input, Output};
 
 pub(crate) use error::ColumnError;
@@ -107,16 +107,9 @@ pub(crate) fn plan(
     let filter = job.transform.filter.as_ref();
     let filter =
         filter.map(|text| Expression::predicate("transform.filter", text, &schema)).transpose()?;
-    let (outputs, targets) = targets::plan(job, &choices, &visible)?;
-    Ok(ColumnPlan {
-        inputs: inputs(&sources, &visible),
-        sources,
-        left_at_source: left,
-        derived,
-        filter,
-        outputs,
-        targets,
-    })
+    let inputs = inputs(&sources, &visible);
+    let (outputs, targets) = targets::plan(job, &choices, &visible, &inputs)?;
+    Ok(ColumnPlan { inputs, sources, left_at_source: left, derived, filter, outputs, targets })
 }
 
 /// Compiles what is made of values before their pseudonyms.
@@ -152,7 +145,7 @@ fn inputs(sources: &[SourceColumn], visible: &[Column]) -> Vec<Input> {
     let is_pseudonym = |name: &str| {
         let is_hashed = |source: &SourceColumn| source.is_pseudonym();
         let of = |source: &&SourceColumn| {
-            name == source.column.name || name == names::salt_of(&source.column.name)
+            name == source.column.name || name == salt_name(&source.column.name)
         };
         sources.iter().find(of).is_some_and(is_hashed)
     };

@@ -5,6 +5,7 @@ use ferry::schema::Column;
 
 use super::{ColumnError, rule_of};
 use crate::job::{Job, Pii};
+use crate::pseudonym::salt_name;
 
 /// A column that a target can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Origin {
     pub(super) fn visible_name(&self) -> Option<String> {
         match self {
             Self::Source(name) | Self::Derived(name) => Some(name.clone()),
-            Self::Salt(name) => Some(salt_of(name)),
+            Self::Salt(name) => Some(salt_name(name)),
             Self::Set(..) => None,
         }
     }
@@ -49,11 +50,6 @@ impl Origin {
     }
 }
 
-/// Name of the column that holds the salts of another.
-pub(super) fn salt_of(column: &str) -> String {
-    format!("{column}_salt")
-}
-
 /// The columns that can be loaded, in the order of the source, made ones last.
 pub(super) fn finals(job: &Job, wanted: &[&Column]) -> Result<Vec<Final>, ColumnError> {
     let mut finals = Vec::new();
@@ -66,7 +62,7 @@ pub(super) fn finals(job: &Job, wanted: &[&Column]) -> Result<Vec<Final>, Column
         if matches!(pii, Some(Pii::Salted { .. })) {
             let setting = format!("pii = \"salted\" of column \"{}\"", column.name);
             let origin = Origin::Salt(column.name.clone());
-            add(&mut finals, &salt_of(&column.name), origin, &setting)?;
+            add(&mut finals, &salt_name(&column.name), origin, &setting)?;
         }
     }
     for (name, _) in &job.transform.derive_before_hash {

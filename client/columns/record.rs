@@ -32,8 +32,18 @@ fn entry(plan: &ColumnPlan, source: &SourceColumn) -> Value {
     if let Some(mode) = mode {
         entry.insert("pii_mode".to_owned(), json!(mode));
     }
+    match &source.pii {
+        Some(Pii::Mask { keep_last }) => {
+            entry.insert("keep_last".to_owned(), json!(keep_last));
+        }
+        Some(Pii::Hash { form: Some(form), .. } | Pii::Salted { form: Some(form), .. }) => {
+            entry.insert("form".to_owned(), json!(form));
+        }
+        _ => {}
+    }
     if !source.clean.is_empty() {
         entry.insert("clean".to_owned(), json!(source.clean));
+        entry.insert("typed_as".to_owned(), json!(source.clean_type.to_string()));
     }
     Value::Object(entry)
 }

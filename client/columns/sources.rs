@@ -5,16 +5,17 @@ use std::collections::HashSet;
 use ferry::schema::{Column, ColumnType};
 
 use super::error::NoKey;
-use super::names::{Origin, hint, salt_of};
+use super::names::{Origin, hint};
 use super::targets::Choice;
 use super::{ColumnError, rule_of};
 use crate::expression::column_names;
 use crate::job::{CheckRule, CleanRule, ColumnRule, Form, Job, OnFail, Pii};
 use crate::key::{DomainHash, PseudonymKey};
-use crate::pseudonym::Treatment;
+use crate::pseudonym::{Treatment, salt_name};
+use crate::suspect::looks_like_value;
 
 /// Hexadecimal digits of a pseudonym.
-const HEX_DIGITS: u32 = 64;
+pub(super) const HEX_DIGITS: u32 = 64;
 
 /// A column on its way from the source to the transform stage.
 #[derive(Debug)]
@@ -43,6 +44,12 @@ impl SourceColumn {
         Column { name: self.column.name.clone(), column_type: self.clean_type }
     }
 
+    /// Whether its values must be unique and are told apart under the key.
+    pub(crate) fn has_keyed_claims(&self) -> bool {
+        let is_personal = !matches!(self.pii, None | Some(Pii::Public));
+        is_personal && self.checks.contains(&CheckRule::Unique)
+    }
+
     /// Whether its values become pseudonyms.
     pub(crate) fn is_pseudonym(&self) -> bool {
         matches!(self.treatment, Treatment::Hash(..) | Treatment::Salted(..))
@@ -54,6 +61,13 @@ pub(super) fn wanted<'a>(
     job: &Job,
     dataset_columns: &'a [Column],
 ) -> Result<Vec<&'a Column>, ColumnError> {
+    if dataset_columns.is_empty() {
+        return Err(ColumnError::EmptyDataset(job.source.dataset.clone()));
+    }
+    if dataset_columns.iter().any(|column| looks_like_value(&column.name)) {
+        // Its names are not told: they may be personal data.
+        return Err(ColumnError::HeaderLooksLikeData(job.source.dataset.clone()));
+    }
     let find = |name: &String| {
         let column = dataset_columns.iter().find(|column| column.name == *name);
         column.ok_or_else(|| not_in_dataset(job, name, dataset_columns))
@@ -105,6 +119,14 @@ pub(super) fn plan(
             sources.left.push(column.name.clone());
         }
     }
+    if sources.columns.is_empty() {
+        // The source sends rows of at least one column; this one only counts them.
+        let is_open =
+            |column: &&&Column| !rule_of(job, &column.name).is_some_and(ColumnRule::is_personal);
+        if let Some(column) = wanted.iter().find(is_open).or(wanted.first()) {
+            sources.columns.push(plan_column(column, rule_of(job, &column.name), choices, key)?);
+        }
+    }
     Ok(sources)
 }
 
@@ -138,7 +160,7 @@ fn needed_names(job: &Job, choices: &[Choice<'_>]) -> Result<HashSet<String>, Co
     }
     // An expression may use the salts of a column.
     for rule in &job.columns {
-        if needed.contains(&salt_of(&rule.name)) && matches!(rule.pii, Some(Pii::Salted { .. })) {
+        if needed.contains(&salt_name(&rule.name)) && matches!(rule.pii, Some(Pii::Salted { .. })) {
             needed.insert(rule.name.clone());
         }
     }
@@ -211,17 +233,21 @@ fn treatment(
 }
 
 /// Digests of values that must be unique: keyed where they are personal.
+///
+/// Those of a hashed column are the beginnings of its pseudonyms, so that
+/// whoever deletes a person finds both.
 fn claims(
     name: &str,
     rule: Option<&ColumnRule>,
     key: Option<&PseudonymKey>,
 ) -> Result<DomainHash, ColumnError> {
-    let domain = format!("unique/{name}");
-    let is_personal =
-        rule.is_some_and(|rule| rule.is_personal() && rule.checks.contains(&CheckRule::Unique));
-    match key {
-        Some(key) => Ok(key.domain(&domain)),
-        None if is_personal => Err(NoKey.into()),
-        None => Ok(DomainHash::public(&domain)),
+    let own_domain = format!("unique/{name}");
+    let rule = rule.filter(|rule| rule.checks.contains(&CheckRule::Unique));
+    match rule.and_then(|rule| rule.pii.as_ref()) {
+        None | Some(Pii::Public) => Ok(DomainHash::public(&own_domain)),
+        Some(Pii::Hash { domain, .. }) => Ok(key.ok_or(NoKey)?.domain(domain)),
+        Some(Pii::Salted { .. } | Pii::Mask { .. } | Pii::Drop) => {
+            Ok(key.ok_or(NoKey)?.domain(&own_domain))
+        }
     }
 }

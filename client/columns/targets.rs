@@ -2,14 +2,15 @@
 
 use ferry::schema::{Column, ColumnType, arrow_schema};
 
-use super::names::{Final, Origin, find};
+use super::names::{Final, Origin, find, hint};
+use super::sources::HEX_DIGITS;
 use super::{ColumnError, TargetColumnPlan, TargetPlan, type_of};
 use crate::expression::Expression;
 use crate::job::Job;
 use crate::load::catalogue::{TargetColumn, TargetTable};
 use crate::load::ddl;
 use crate::names::TableName;
-use crate::transform::{Output, Value};
+use crate::transform::{Input, Output, Value};
 
 /// The columns that one target takes.
 pub(super) struct Choice<'a> {
@@ -100,13 +101,14 @@ fn refuse_missing_required(table: &TargetTable, chosen: &[Chosen<'_>]) -> Result
     }
 }
 
-/// Plans every table; `visible` are the columns that the transform stage sees.
+/// Plans every table; `visible` and `inputs` are the columns that the transform stage sees.
 pub(super) fn plan(
     job: &Job,
     choices: &[Choice<'_>],
     visible: &[Column],
+    inputs: &[Input],
 ) -> Result<(Vec<Output>, Vec<TargetPlan>), ColumnError> {
-    let mut outputs = Outputs { visible, made: Vec::new() };
+    let mut outputs = Outputs { visible, inputs, made: Vec::new() };
     let mut targets = Vec::with_capacity(choices.len());
     for choice in choices {
         let mut columns = Vec::with_capacity(choice.columns.len());
@@ -116,20 +118,19 @@ pub(super) fn plan(
         let ddl = choice.is_missing.then(|| ddl_of(&choice.table, &columns));
         targets.push(TargetPlan { table: choice.table.clone(), ddl, columns });
     }
-    refuse_unknown_keys(job)?;
+    refuse_unknown_keys(job, &targets)?;
     Ok((outputs.made, targets))
 }
 
 /// A key must be among the columns, or rows could not be found by it.
-fn refuse_unknown_keys(job: &Job) -> Result<(), ColumnError> {
-    for target in &job.targets {
-        let is_missing =
-            |name: &&String| !target.columns.is_empty() && !target.columns.contains(name);
-        if let Some(column) = target.key.iter().find(is_missing) {
+fn refuse_unknown_keys(job: &Job, plans: &[TargetPlan]) -> Result<(), ColumnError> {
+    for (target, plan) in job.targets.iter().zip(plans) {
+        let names = || plan.columns.iter().map(|column| column.column.name.as_str());
+        if let Some(column) = target.key.iter().find(|key| names().all(|name| name != *key)) {
             return Err(ColumnError::Unknown {
                 setting: format!("target.key of {}", target.table),
                 column: column.clone(),
-                hint: ": add it to target.columns".to_owned(),
+                hint: hint(column, names()),
             });
         }
     }
@@ -146,6 +147,7 @@ fn ddl_of(table: &TableName, columns: &[TargetColumnPlan]) -> String {
 /// The loadable columns, each of them once, however many tables take it.
 struct Outputs<'a> {
     visible: &'a [Column],
+    inputs: &'a [Input],
     made: Vec<Output>,
 }
 
@@ -164,7 +166,8 @@ impl Outputs<'_> {
         let output = if let Some(index) = made {
             index
         } else {
-            refuse_unfit_pseudonym(choice, chosen, &value, column.column_type)?;
+            let is_pseudonym = self.is_pseudonym(&value);
+            refuse_unfit_pseudonym(choice, chosen, &value, is_pseudonym)?;
             let made = Output::new(column.clone(), value, false);
             self.made.push(made.ok_or_else(|| cannot_become(choice, chosen, own_type))?);
             self.made.len() - 1
@@ -174,6 +177,13 @@ impl Outputs<'_> {
         }
         let origin = chosen.column.origin.words();
         Ok(TargetColumnPlan { column, output, origin, is_required })
+    }
+
+    fn is_pseudonym(&self, value: &Value) -> bool {
+        match value {
+            Value::Column(index, _) => self.inputs[*index].is_pseudonym,
+            Value::Expression(_) => false,
+        }
     }
 
     /// Where values come from, and the type that they have there.
@@ -192,22 +202,32 @@ impl Outputs<'_> {
     }
 }
 
-/// Bytes would be written as text, and 64 digits not fit.
+/// A pseudonym of one form does not become the other: digits would be parsed as
+/// bytes, bytes written as text.
 fn refuse_unfit_pseudonym(
     choice: &Choice<'_>,
     chosen: &Chosen<'_>,
     value: &Value,
-    to: ColumnType,
+    is_pseudonym: bool,
 ) -> Result<(), ColumnError> {
     let (Value::Column(_, from), Some(column)) = (value, chosen.table_column) else {
         return Ok(());
     };
-    if from.column_type != ColumnType::Bytea || to == ColumnType::Bytea {
-        return Ok(());
-    }
-    let hint =
-        "bytes such as a pseudonym need bytea; for text of 64 characters, set form = \"hex\"";
+    let hint = match (from.column_type, column.column_type) {
+        (_, None) => return Ok(()),
+        (ColumnType::Bytea, Some(to)) if to != ColumnType::Bytea => {
+            "bytes such as a pseudonym need bytea; for text of 64 characters, set form = \"hex\""
+        }
+        (ColumnType::Text, Some(to)) if is_pseudonym && !holds_digits(to) => {
+            "a pseudonym in hexadecimal digits needs text of 64 characters; for bytea, set form = \"bytea\""
+        }
+        _ => return Ok(()),
+    };
     Err(mismatch(&choice.table, column, hint))
+}
+
+fn holds_digits(column_type: ColumnType) -> bool {
+    matches!(column_type, ColumnType::Text | ColumnType::Varchar(HEX_DIGITS..))
 }
 
 fn cannot_become(choice: &Choice<'_>, chosen: &Chosen<'_>, own_type: ColumnType) -> ColumnError {

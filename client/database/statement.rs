@@ -18,6 +18,11 @@ const ROUTINES_WITHOUT_VALUES: [&str; 6] = [
     "CopyGetAttnums",
 ];
 
+/// Classes of SQLSTATE that speak of a row: its data, constraints, views, triggers.
+const CLASSES_OF_ROWS: [&str; 4] = ["22", "23", "44", "P0"];
+/// A row that is too large for its table, or a value for its index.
+const TOO_LARGE: &str = "54000";
+
 /// A statement that failed. It has no source, and its `Debug` is its `Display`:
 /// nothing that prints it, or its causes, can print a value.
 pub(crate) struct StatementError(sqlx::Error);
@@ -26,6 +31,14 @@ impl StatementError {
     /// Whether the session is gone, so that only a new one can tell what was committed.
     pub(crate) fn is_connection_lost(&self) -> bool {
         is_connection_lost(&self.0)
+    }
+
+    /// The SQLSTATE, if PostgreSQL refused a row for what it holds: other rows may pass.
+    pub(crate) fn sqlstate_of_row(&self) -> Option<String> {
+        if self.is_connection_lost() {
+            return None;
+        }
+        sqlstate(&self.0).filter(|sqlstate| is_of_row(sqlstate))
     }
 }
 
@@ -52,6 +65,11 @@ impl std::error::Error for StatementError {}
 /// The SQLSTATE of an error, if the server sent it.
 pub(super) fn sqlstate(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(Cow::into_owned)
+}
+
+fn is_of_row(sqlstate: &str) -> bool {
+    let class = sqlstate.get(..2).unwrap_or_default();
+    CLASSES_OF_ROWS.contains(&class) || sqlstate == TOO_LARGE
 }
 
 fn is_connection_lost(error: &sqlx::Error) -> bool {
@@ -203,10 +221,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_row_is_refused_for_is_told_from_trouble_of_the_database() {
+        for of_row in ["22P02", "23505", "23514", "23P01", "44000", "54000", "P0001"] {
+            assert!(is_of_row(of_row), "{of_row}");
+        }
+        for of_database in ["", "08006", "25P03", "40001", "42501", "53100", "54001", "57P01"] {
+            assert!(!is_of_row(of_database), "{of_database}");
+        }
+    }
+
+    #[test]
     fn a_lost_connection_is_recognised() {
         let lost = sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into());
         assert!(is_connection_lost(&lost));
         assert!(!is_connection_lost(&sqlx::Error::RowNotFound));
         assert_eq!(sqlstate(&lost), None);
+        assert_eq!(StatementError::from(lost).sqlstate_of_row(), None);
     }
 }

@@ -18,7 +18,7 @@ use ferry::host::settings::nearest;
 
 /// Functions of DataFusion that say nothing of a row, or that give another
 /// value each time, so that a row read twice would not be the same.
-const LEFT_OUT: [&str; 22] = [
+const LEFT_OUT: [&str; 23] = [
     "arrow_cast",
     "arrow_field",
     "arrow_metadata",
@@ -27,6 +27,8 @@ const LEFT_OUT: [&str; 22] = [
     "cast_to_type",
     "file_row_index",
     "get_field",
+    // Takes minutes for two long texts.
+    "levenshtein",
     "input_file_name",
     "named_struct",
     "random",
@@ -43,6 +45,11 @@ const LEFT_OUT: [&str; 22] = [
     "rand",
 ];
 
+/// Functions that tell the time, which is an instant.
+///
+/// Others know a time zone too, but lose it when their argument is a column.
+const CLOCKS: [&str; 3] = ["now", "current_date", "current_time"];
+
 static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     let mut functions = HashMap::new();
     let options = options();
@@ -51,6 +58,7 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
             continue;
         }
         let configured = function.inner().with_updated_config(&options);
+        let configured = configured.filter(|_| CLOCKS.contains(&function.name()));
         let function = configured.map_or(function, Arc::new);
         for alias in function.aliases() {
             functions.insert(alias.clone(), Arc::clone(&function));
@@ -70,6 +78,11 @@ fn options() -> ConfigOptions {
 /// `1.5` is exact, and text is text.
 pub(super) fn parser_options() -> ParserOptions {
     ParserOptions::new().with_parse_float_as_decimal(true).with_map_string_types_to_utf8view(false)
+}
+
+/// A function that is there.
+pub(super) fn function(name: &str) -> Option<Arc<ScalarUDF>> {
+    FUNCTIONS.get(name).cloned()
 }
 
 /// Why a function cannot be called, if it cannot.
@@ -178,6 +191,14 @@ impl TypePlanner for PostgresTypes {
                 let has_zone = matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz);
                 let zone = has_zone.then(|| "UTC".into());
                 DataType::Timestamp(TimeUnit::Microsecond, zone)
+            }
+            ast::DataType::Varchar(Some(_))
+            | ast::DataType::CharVarying(Some(_))
+            | ast::DataType::CharacterVarying(Some(_))
+            | ast::DataType::Char(_)
+            | ast::DataType::Character(_) => {
+                let problem = "a cast does not cut texts off: use left(…, n) and text";
+                return Err(DataFusionError::Plan(problem.to_owned()));
             }
             ast::DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
                 DataType::Time64(TimeUnit::Microsecond)

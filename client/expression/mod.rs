@@ -7,6 +7,7 @@
 mod error;
 mod evaluate;
 mod functions;
+mod numbers;
 mod parse;
 mod plan;
 mod rules;

@@ -5,12 +5,14 @@ use std::ops::ControlFlow;
 use datafusion_sql::sqlparser::ast::{Expr, Ident, visit_expressions};
 use datafusion_sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
-use datafusion_sql::sqlparser::tokenizer::{Location, Span, Token};
+use datafusion_sql::sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
 use super::error::{ExpressionError, place_in_message};
 
 /// Longest expression, in bytes.
 const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
+/// Most tokens of an expression: a chain of operators nests without parentheses.
+const TOKENS_MAX: usize = 1500;
 /// Deepest nesting of an expression.
 const DEPTH_MAX: usize = 50;
 
@@ -22,6 +24,11 @@ pub(super) fn parse(setting: &str, text: &str) -> Result<Expr, ExpressionError> 
     }
     let failed = |error: ParserError| syntax_error(setting, text, &error);
     let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, text).tokenize();
+    if tokens.is_ok_and(|tokens| tokens.len() > TOKENS_MAX) {
+        let problem = format!("it has more than {TOKENS_MAX} words, signs and spaces");
+        return Err(ExpressionError::new(setting, "", None, problem));
+    }
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).try_with_sql(text).map_err(failed)?;
     let parsed = parser.parse_expr().map_err(failed)?;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion_common::tree_node::{Transformed, TreeNode as _};
+use datafusion_common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError};
 use datafusion_expr::execution_props::ExecutionProps;
-use datafusion_expr::expr::Cast;
+use datafusion_expr::expr::{BinaryExpr as LogicalBinary, Cast};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::simplify::SimplifyContext;
 use datafusion_expr::{Expr, ExprSchemable as _};
@@ -22,7 +23,7 @@ use ferry::host::settings::nearest;
 
 use super::error::ExpressionError;
 use super::functions::{Catalogue, parser_options, unknown_function};
-use super::{Expression, parse, rules};
+use super::{Expression, numbers, parse, rules};
 use crate::names::quote_ident;
 
 /// Plans a tree over the columns of a schema.
@@ -71,6 +72,7 @@ impl Columns {
         if let Some(problem) = rules::refused(&logical, &self.schema)? {
             return Ok(Err(problem));
         }
+        let logical = numbers::with_floats(logical, &self.schema)?;
         let context = SimplifyContext::builder()
             .with_schema(Arc::clone(&self.schema))
             .with_current_time()
@@ -78,7 +80,16 @@ impl Columns {
             .build();
         let simplifier = ExprSimplifier::new(context);
         let typed = simplifier.coerce(logical, &self.schema)?;
-        let typed = rules::with_checked_divisors(typed, &self.schema)?;
+        if rules::reads_bytes_as_text(&typed, &self.schema)? {
+            let problem = "it takes bytea for text: use encode(…, 'hex'), or decode('…', 'hex') for what it is compared with";
+            return Ok(Err(problem.to_owned()));
+        }
+        let typed = numbers::with_checked_divisors(typed, &self.schema)?;
+        let typed = numbers::with_checked_signs(typed, &self.schema)?;
+        let typed = numbers::with_rounding(typed, &self.schema)?;
+        if self.has_failing_constant(&typed)? {
+            return Ok(Err("it fails whatever the row holds".to_owned()));
+        }
         let found = typed.get_type(&self.schema)?;
         let Some(data_type) = loadable_type(&found) else {
             return Ok(Err(format!("it gives {}, which no column can hold", type_name(&found))));
@@ -102,6 +113,18 @@ impl Columns {
         Ok(Ok(expression))
     }
 
+    /// Whether arithmetic on constants fails: simplifying would let it wrap around.
+    fn has_failing_constant(&self, typed: &Expr) -> Result<bool, DataFusionError> {
+        let mut has_failing = false;
+        typed.apply(|part| {
+            if matches!(part, Expr::BinaryExpr(_)) && is_constant_arithmetic(part) {
+                has_failing = evaluate_constant(part).is_err();
+            }
+            Ok(if has_failing { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        Ok(has_failing)
+    }
+
     /// What is wrong with the outermost part of a tree, if that can be told from its form.
     fn refused_syntax(&self, parsed: &SqlExpr) -> Option<String> {
         match parsed {
@@ -111,6 +134,12 @@ impl Columns {
             }
             SqlExpr::Subquery(_) | SqlExpr::Exists { .. } | SqlExpr::InSubquery { .. } => {
                 Some("an expression sees one row: there are no subqueries".to_owned())
+            }
+            SqlExpr::AtTimeZone { time_zone, .. } if !matches!(**time_zone, SqlExpr::Value(_)) => {
+                Some("a time zone is written as text, such as 'Europe/Berlin'".to_owned())
+            }
+            SqlExpr::SimilarTo { .. } => {
+                Some("SIMILAR TO is not here: use LIKE, or a regular expression with ~".to_owned())
             }
             SqlExpr::Array(_) => Some("there are no lists in expressions".to_owned()),
             _ => None,
@@ -174,6 +203,20 @@ const PREFIXES: [&str; 9] = [
     "Cast error: ",
 ];
 
+/// Arrow's names of types and PostgreSQL's, longer ones first.
+const TYPE_NAMES: [(&str, &str); 10] = [
+    ("Utf8View", "text"),
+    ("Utf8", "text"),
+    ("Boolean", "boolean"),
+    ("Int16", "smallint"),
+    ("Int32", "integer"),
+    ("Int64", "bigint"),
+    ("Float32", "real"),
+    ("Float64", "double precision"),
+    ("Decimal128", "numeric"),
+    ("Date32", "date"),
+];
+
 /// DataFusion's message, without what it says of itself.
 fn words(error: &DataFusionError) -> String {
     let message = error.strip_backtrace();
@@ -181,7 +224,11 @@ fn words(error: &DataFusionError) -> String {
     while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = shorter;
     }
-    parse::lower_first(rest.trim_end_matches('.'))
+    let mut words = parse::lower_first(rest.trim_end_matches('.'));
+    for (arrow_name, name) in TYPE_NAMES {
+        words = words.replace(arrow_name, name);
+    }
+    words
 }
 
 fn cast_to(expression: Expr, data_type: DataType) -> Expr {
@@ -261,6 +308,34 @@ pub(super) fn type_name(data_type: &DataType) -> String {
     }
 }
 
+/// A calculation of literals alone.
+fn is_constant_arithmetic(part: &Expr) -> bool {
+    match part {
+        Expr::BinaryExpr(LogicalBinary { left, op, right }) if op.is_numerical_operators() => {
+            [left, right].into_iter().all(|side| is_constant_arithmetic(side))
+        }
+        Expr::Literal(..) => true,
+        Expr::Cast(cast) => is_constant_arithmetic(&cast.expr),
+        Expr::Negative(inner) => is_constant_arithmetic(inner),
+        _ => false,
+    }
+}
+
+fn evaluate_constant(part: &Expr) -> Result<(), DataFusionError> {
+    let nothing = DFSchema::empty();
+    let plan = create_physical_expr(
+        part,
+        &nothing,
+        &ExecutionProps::new(),
+        &PhysicalPlanningContext::default(),
+    )?;
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let schema = Arc::new(Schema::empty());
+    let row = RecordBatch::try_new_with_options(schema, Vec::new(), &options)?;
+    with_checked_overflow(plan)?.evaluate(&row)?;
+    Ok(())
+}
+
 /// Integers that overflow fail, where DataFusion would let them wrap around.
 fn with_checked_overflow(
     plan: Arc<dyn PhysicalExpr>,
@@ -282,7 +357,7 @@ fn column_indexes(plan: &Arc<dyn PhysicalExpr>) -> Result<Vec<usize>, DataFusion
         if let Some(column) = part.downcast_ref::<Column>() {
             indexes.insert(column.index());
         }
-        Ok(datafusion_common::tree_node::TreeNodeRecursion::Continue)
+        Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(indexes.into_iter().collect())
 }

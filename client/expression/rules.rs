@@ -1,45 +1,78 @@
-//! Where DataFusion's arithmetic and comparisons would surprise who knows PostgreSQL's.
-//!
-//! Two things differ: a comparison of a text column with a number would compare
-//! texts, so it is refused; a floating-point division by zero would give
-//! infinity, so its divisor is checked.
+//! What `DataFusion` would take and who knows PostgreSQL would not expect: refused before a row moves.
 
-use std::hash::Hash;
-use std::sync::Arc;
-
-use arrow_array::Array as _;
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float32Type, Float64Type};
 use arrow_schema::DataType;
-use datafusion_common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion_common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError};
-use datafusion_expr::expr::{BinaryExpr, ScalarFunction};
-use datafusion_expr::{
-    ColumnarValue, Expr, ExprSchemable as _, Operator, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion_expr::expr::BinaryExpr;
+use datafusion_expr::{Expr, ExprSchemable as _, Operator};
 
-/// Why an expression is refused although DataFusion would plan it.
+/// Functions whose second argument is a regular expression.
+const REGEX_FUNCTIONS: [&str; 4] =
+    ["regexp_count", "regexp_instr", "regexp_like", "regexp_replace"];
+
+/// Why an expression is refused although `DataFusion` would plan it.
 pub(super) fn refused(
     expression: &Expr,
     schema: &DFSchema,
 ) -> Result<Option<String>, DataFusionError> {
     let mut problem = None;
     expression.apply(|part| {
+        if pattern_of(part).is_some_and(|pattern| !matches!(pattern, Expr::Literal(..))) {
+            // One of a record could take hours.
+            problem = Some("a regular expression must be written out as text");
+        }
         for (left, right) in compared(part) {
             if is_text_against_number(left, right, schema)?
                 || is_text_against_number(right, left, schema)?
             {
                 problem = Some(
-                    "it compares text with a number: cast one side, such as CAST(… AS numeric(12,2))"
-                        .to_owned(),
+                    "it compares text with a number: cast one side, such as CAST(… AS numeric(12,2))",
                 );
-                return Ok(TreeNodeRecursion::Stop);
+            }
+            if is_bytes_against_text(left, right, schema)?
+                || is_bytes_against_text(right, left, schema)?
+            {
+                problem = Some("it compares bytea with text: write decode('…', 'hex')");
             }
         }
-        Ok(TreeNodeRecursion::Continue)
+        let is_found = problem.is_some();
+        Ok(if is_found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
-    Ok(problem)
+    Ok(problem.map(str::to_owned))
+}
+
+/// The regular expression that a part matches with.
+fn pattern_of(part: &Expr) -> Option<&Expr> {
+    match part {
+        Expr::BinaryExpr(BinaryExpr {
+            op:
+                Operator::RegexMatch
+                | Operator::RegexIMatch
+                | Operator::RegexNotMatch
+                | Operator::RegexNotIMatch,
+            right,
+            ..
+        }) => Some(right),
+        Expr::ScalarFunction(call) if REGEX_FUNCTIONS.contains(&call.name()) => call.args.get(1),
+        _ => None,
+    }
+}
+
+/// Whether bytes would be taken for text, which fails for most of them: asked
+/// once every type is coerced.
+pub(super) fn reads_bytes_as_text(
+    typed: &Expr,
+    schema: &DFSchema,
+) -> Result<bool, DataFusionError> {
+    let mut is_found = false;
+    typed.apply(|part| {
+        if let Expr::Cast(cast) = part {
+            let is_bytes = is_bytes(&cast.expr.get_type(schema)?);
+            is_found |= is_bytes && is_text(cast.field.data_type());
+        }
+        Ok(if is_found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(is_found)
 }
 
 /// Pairs of operands that an expression compares.
@@ -65,75 +98,21 @@ fn is_text_against_number(
     if matches!(text, Expr::Literal(..)) {
         return Ok(false);
     }
-    let is_text =
-        matches!(text.get_type(schema)?, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
-    Ok(is_text && number.get_type(schema)?.is_numeric())
+    Ok(is_text(&text.get_type(schema)?) && number.get_type(schema)?.is_numeric())
 }
 
-/// Checks the divisors of floating-point divisions.
-pub(super) fn with_checked_divisors(
-    expression: Expr,
+fn is_bytes_against_text(
+    bytes: &Expr,
+    text: &Expr,
     schema: &DFSchema,
-) -> Result<Expr, DataFusionError> {
-    let checked = expression.transform_up(|part| {
-        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = part else {
-            return Ok(Transformed::no(part));
-        };
-        let is_division = matches!(op, Operator::Divide | Operator::Modulo);
-        if !is_division || !right.get_type(schema)?.is_floating() {
-            return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
-        }
-        let function = Arc::new(ScalarUDF::from(NonZero::new()));
-        let divisor = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![*right]));
-        Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right: Box::new(divisor) })))
-    })?;
-    Ok(checked.data)
+) -> Result<bool, DataFusionError> {
+    Ok(is_bytes(&bytes.get_type(schema)?) && is_text(&text.get_type(schema)?))
 }
 
-/// Gives its argument back, and fails if that is zero.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct NonZero {
-    signature: Signature,
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
 }
 
-impl NonZero {
-    fn new() -> Self {
-        let types = vec![DataType::Float32, DataType::Float64];
-        Self { signature: Signature::uniform(1, types, Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for NonZero {
-    fn name(&self) -> &'static str {
-        "non_zero"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, argument_types: &[DataType]) -> Result<DataType, DataFusionError> {
-        Ok(argument_types.first().cloned().unwrap_or(DataType::Float64))
-    }
-
-    fn invoke_with_args(
-        &self,
-        arguments: ScalarFunctionArgs,
-    ) -> Result<ColumnarValue, DataFusionError> {
-        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let Some(divisors) = arrays.into_iter().next() else {
-            return Err(DataFusionError::Execution("a divisor is missing".to_owned()));
-        };
-        let has_zero = if let Some(values) = divisors.as_primitive_opt::<Float64Type>() {
-            values.iter().flatten().any(|value| value == 0.0)
-        } else if let Some(values) = divisors.as_primitive_opt::<Float32Type>() {
-            values.iter().flatten().any(|value| value == 0.0)
-        } else {
-            divisors.is_empty()
-        };
-        if has_zero {
-            return Err(DataFusionError::Execution("division by zero".to_owned()));
-        }
-        Ok(ColumnarValue::Array(divisors))
-    }
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::BinaryView | DataType::LargeBinary)
 }

@@ -66,6 +66,7 @@ fn error(text: &str) -> String {
 fn rows_that_fail_are_alone() {
     assert_gives("100 / age", [Some("2"), None, Some("0")], &[1]);
     assert_gives("age + CAST(1 AS integer)", [Some("41"), Some("1"), None], &[2]);
+    assert_gives("-age - 2", [Some("-42"), Some("-2"), Some("-2147483649")], &[]);
     assert_gives("weight / weight", [Some("1"), None, None], &[1]);
     assert_gives("CAST(first_name AS integer)", [None, None, None], &[0, 1]);
 }
@@ -89,7 +90,12 @@ fn values_follow_postgresql() {
     );
     assert_gives("balance * 2", [Some("3.00"), Some("-4.00"), None], &[]);
     assert_gives("uid = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", [Some("true"), None, None], &[]);
-    assert_gives("date_part('year', born)", [Some("1984"), Some("-43"), None], &[]);
+    assert_gives("date_part('month', born)", [Some("2"), Some("3"), None], &[]);
+    assert_gives("weight > 0.0", [Some("true"), Some("false"), None], &[]);
+    assert_gives("weight * 1e-20 > 0.0", [Some("true"), Some("false"), None], &[]);
+    assert_gives("COALESCE(weight, 0.5)", [Some("80.5"), Some("0"), Some("0.5")], &[]);
+    assert_gives("CAST(balance * 1.8 AS integer)", [Some("3"), Some("-4"), None], &[]);
+    assert_gives("CAST(weight / 1 AS integer)", [Some("81"), Some("0"), None], &[]);
     assert_gives("COALESCE(first_name, 'nobody')", [Some("Ann"), Some("Bob"), Some("nobody")], &[]);
     assert_gives("wide::numeric(12,2) > 10", [Some("false"), Some("true"), Some("false")], &[]);
 }
@@ -117,6 +123,12 @@ fn what_would_surprise_is_refused() {
     for text in ["first_name > 5", "5 < first_name", "wide BETWEEN 1 AND 2", "wide IN (1, 2)"] {
         assert!(error(text).contains("compares text with a number"), "{text}: {}", error(text));
     }
+    assert!(error("CAST(first_name AS bytea) || 'x' = 'y'").contains("bytea"));
+    assert!(error("first_name SIMILAR TO '%n'").contains("SIMILAR TO"));
+    assert!(error("first_name ~ first_name").contains("must be written out"));
+    assert!(error("CAST(first_name AS varchar(3))").contains("does not cut"));
+    assert!(error("9223372036854775807 + 1").contains("it fails whatever the row holds"));
+    assert!(error(&["age"; 2000].join("+")).contains("more than"));
     assert!(error("(SELECT 1)").contains("no subqueries"));
     assert!(error("sum(age)").contains("there is no function sum"));
     assert!(error("random()").contains("there is no function random"));

@@ -1,5 +1,7 @@
 //! Turns what a column says of personal data into what becomes of its values.
 
+use serde::Serialize;
+
 use super::raw::RawColumn;
 use super::rule::unknown;
 
@@ -37,7 +39,8 @@ pub(crate) enum Pii {
 }
 
 /// How a pseudonym is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Form {
     /// As bytes.
     Bytea,

@@ -12,7 +12,7 @@ use crate::ledger::{LedgerError, RunId, SplitId};
 /// First half of the advisory locks of runs with a `unique` check; "feru" in ASCII.
 const LOCK_CLASS: i32 = 0x6665_7275;
 /// Length of an entry in bytes: a digest of 16, and the number of a row in 8.
-const ENTRY_BYTES: usize = 24;
+pub(crate) const ENTRY_BYTES: usize = 24;
 /// Entries in one row of the table, so that a page of rows fits into memory.
 const ROW_ENTRIES_MAX: usize = 16 * 1024;
 /// Rows that are read at a time.
@@ -92,16 +92,46 @@ fn read(row: &PgRow) -> Result<(i64, &str, SplitId, &[u8]), LedgerError> {
     Ok((row.try_get("claim_id")?, row.try_get("column_name")?, split, entries))
 }
 
-/// Deletes what finished runs of a job have claimed: digests of a person may be among it.
-pub(crate) async fn delete_finished(conn: &mut PgConnection, job: &str) -> Result<(), LedgerError> {
-    sqlx::query(
-        "DELETE FROM ferry.claim AS c USING ferry.run AS r
-         WHERE r.run_id = c.run_id AND r.job = $1 AND r.state = 'finished'",
-    )
-    .bind(job)
-    .execute(conn)
-    .await?;
-    Ok(())
+const PAGE_OF_COLUMN: &str = "
+SELECT c.claim_id, c.entries FROM ferry.claim AS c JOIN ferry.run AS r USING (run_id)
+WHERE r.job = $1 AND c.column_name = $2 AND c.claim_id > $3
+ORDER BY c.claim_id LIMIT $4 FOR UPDATE OF c";
+
+/// Removes values from what runs of a job have claimed in a column, by their digests.
+pub(crate) async fn remove(
+    conn: &mut PgConnection,
+    job: &str,
+    column: &str,
+    digests: &[&[u8]],
+) -> Result<(), LedgerError> {
+    let mut after: i64 = 0;
+    loop {
+        let query = sqlx::query(PAGE_OF_COLUMN).bind(job).bind(column);
+        let rows = query.bind(after).bind(PAGE_ROWS).fetch_all(&mut *conn).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            after = row.try_get("claim_id")?;
+            let entries: &[u8] = row.try_get("entries")?;
+            let left = without(entries, digests);
+            if left.len() < entries.len() {
+                let update = "UPDATE ferry.claim SET entries = $2 WHERE claim_id = $1";
+                sqlx::query(update).bind(after).bind(left).execute(&mut *conn).await?;
+            }
+        }
+    }
+}
+
+/// The entries but for those of some digests.
+fn without(entries: &[u8], digests: &[&[u8]]) -> Vec<u8> {
+    let mut left = Vec::with_capacity(entries.len());
+    for entry in entries.chunks(ENTRY_BYTES) {
+        if !digests.iter().any(|digest| entry.starts_with(digest)) {
+            left.extend_from_slice(entry);
+        }
+    }
+    left
 }
 
 /// Takes a run for this session alone; false if another session has it.
@@ -117,4 +147,16 @@ pub(crate) async fn try_hold(conn: &mut PgConnection, run_id: RunId) -> Result<b
             .fetch_one(conn)
             .await?;
     Ok(is_held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_removed_and_the_others_stay() {
+        let entries = [[1; ENTRY_BYTES], [2; ENTRY_BYTES], [1; ENTRY_BYTES]].concat();
+        assert_eq!(without(&entries, &[&[1; 16]]), [2; ENTRY_BYTES]);
+        assert_eq!(without(&entries, &[&[3; 16]]), entries);
+    }
 }

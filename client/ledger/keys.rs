@@ -16,11 +16,11 @@ pub(crate) struct KeyState {
     pub(crate) successor: Option<String>,
 }
 
-/// Notes that a run makes pseudonyms with a key.
+/// Notes that a run, or a replay, makes pseudonyms with a key.
 pub(crate) async fn remember(
     conn: &mut PgConnection,
     key_id: &str,
-    run_id: RunId,
+    run_id: Option<RunId>,
 ) -> Result<(), LedgerError> {
     sqlx::query(
         "INSERT INTO ferry.pii_key AS k (key_id, first_run) VALUES ($1, $2)
@@ -30,7 +30,7 @@ pub(crate) async fn remember(
              last_used_at = now()",
     )
     .bind(key_id)
-    .bind(run_id.0)
+    .bind(run_id.map(|run_id| run_id.0))
     .execute(conn)
     .await?;
     Ok(())
@@ -62,16 +62,43 @@ pub(crate) async fn retire(
     Ok(())
 }
 
-/// Identifiers of all keys that runs of a job made pseudonyms with.
+/// Identifiers of all keys that made pseudonyms of a job: those of its runs, and
+/// those that took their place, because rows may have been replayed under them.
 pub(crate) async fn of_job(conn: &mut PgConnection, job: &str) -> Result<Vec<String>, LedgerError> {
     let key_ids = sqlx::query_scalar(
-        "SELECT DISTINCT pii_key_id FROM ferry.run
-         WHERE job = $1 AND pii_key_id IS NOT NULL ORDER BY pii_key_id",
+        "WITH RECURSIVE used (key_id) AS (
+             SELECT pii_key_id FROM ferry.treatment WHERE job = $1 AND pii_key_id IS NOT NULL
+             UNION
+             SELECT k.successor FROM used JOIN ferry.pii_key AS k USING (key_id)
+             WHERE k.successor IS NOT NULL
+         )
+         SELECT key_id FROM used ORDER BY key_id",
     )
     .bind(job)
     .fetch_all(conn)
     .await?;
     Ok(key_ids)
+}
+
+/// The domain of a column, and those that earlier runs of the job hashed it in.
+pub(crate) async fn domains_of(
+    conn: &mut PgConnection,
+    job: &str,
+    column: &str,
+    domain: &str,
+) -> Result<Vec<String>, LedgerError> {
+    let domains = sqlx::query_scalar(
+        "SELECT $3 UNION
+         SELECT c ->> 'pii' FROM ferry.treatment, jsonb_array_elements(columns) AS c
+         WHERE job = $1 AND c ->> 'name' = $2
+           AND c ->> 'pii' IS NOT NULL AND c ->> 'pii_mode' IS NULL",
+    )
+    .bind(job)
+    .bind(column)
+    .bind(domain)
+    .fetch_all(conn)
+    .await?;
+    Ok(domains)
 }
 
 /// Names of the other jobs that made pseudonyms with a key.
@@ -111,18 +138,23 @@ pub(crate) async fn state(
     Ok(Some(KeyState { retired_at, successor }))
 }
 
-/// The key of the job's last run, if it is another one and nobody retired it.
+/// The key of the job's last run, if no rotation led from it to this one.
 pub(crate) async fn changed_silently(
     conn: &mut PgConnection,
     job: &str,
     key_id: &str,
 ) -> Result<Option<String>, LedgerError> {
     let before = sqlx::query_scalar(
-        "SELECT r.pii_key_id
-         FROM ferry.run AS r LEFT JOIN ferry.pii_key AS k ON k.key_id = r.pii_key_id
-         WHERE r.run_id = (SELECT max(run_id) FROM ferry.run
-                           WHERE job = $1 AND pii_key_id IS NOT NULL)
-           AND r.pii_key_id <> $2 AND k.retired_at IS NULL",
+        "WITH RECURSIVE last (key_id) AS (
+             SELECT pii_key_id FROM ferry.treatment WHERE job = $1 AND pii_key_id IS NOT NULL
+             ORDER BY treated_at DESC LIMIT 1
+         ), allowed (key_id) AS (
+             SELECT key_id FROM last
+             UNION
+             SELECT k.successor FROM allowed JOIN ferry.pii_key AS k USING (key_id)
+             WHERE k.successor IS NOT NULL
+         )
+         SELECT key_id FROM last WHERE NOT EXISTS (SELECT FROM allowed WHERE key_id = $2)",
     )
     .bind(job)
     .bind(key_id)

@@ -9,6 +9,7 @@ pub(crate) mod accounts;
 pub(crate) mod claims;
 pub(crate) mod erasures;
 pub(crate) mod files;
+pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod quarantine;
@@ -69,15 +70,23 @@ pub(crate) enum LedgerError {
     },
     /// The job loads other columns, or in another way, than its unfinished run.
     #[error(
-        "run {run} of this job is not finished and began with other columns, types, rules or PII settings: finish it with the old ones first, or give the changed job another name"
+        "run {run} of this job is not finished and began with other columns, types, clean rules or PII settings: finish it with the old ones first, or give the changed job another name"
     )]
     ColumnsChanged {
         /// The unfinished run.
         run: RunId,
     },
+    /// The job checks or transforms otherwise than its unfinished run.
+    #[error(
+        "run {run} of this job is not finished and began with other checks, expressions or targets: finish it with the old ones first, or let it go on with the new ones (--new-rules)"
+    )]
+    RulesChanged {
+        /// The unfinished run.
+        run: RunId,
+    },
     /// A column that was pseudonymised would now be loaded as it is.
     #[error(
-        "column \"{column}\" was hashed by an earlier run of this job (the last is {run}) and now is not: hash it again, or give the changed job another name"
+        "column \"{column}\" was hashed, masked or dropped by an earlier run of this job (the last is {run}) and now is not: treat it as personal data again, or give the changed job another name"
     )]
     NoLongerHashed {
         /// The job's last run.
@@ -94,6 +103,14 @@ pub(crate) enum LedgerError {
         before: String,
         /// Key in the file.
         now: String,
+    },
+    /// A run's unique values cannot be compared with new ones.
+    #[error(
+        "run {run} told personal values that must be unique apart under another key: its refused rows cannot be replayed under this one"
+    )]
+    ClaimsOfOtherKey {
+        /// The run.
+        run: RunId,
     },
     /// There are no tables yet, or older ones.
     #[error(

@@ -5,7 +5,7 @@
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use crate::ledger::{LedgerError, RunId, from_bigint, keys, lock_job};
+use crate::ledger::{LedgerError, RunId, keys, lock_job};
 
 const FERRY_VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -28,6 +28,17 @@ pub(crate) struct RunFacts<'a> {
     pub(crate) rules: &'a str,
     /// Version of the cleaning rules.
     pub(crate) clean_version: i32,
+    /// What becomes of an unfinished run that began with other rules.
+    pub(crate) old_rules: OldRules,
+}
+
+/// What becomes of an unfinished run whose checks, expressions or targets differ from the job's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OldRules {
+    /// It is left alone, and the job refused.
+    Keep,
+    /// It goes on with the job's rules as they are now.
+    Replace,
 }
 
 /// The run that a worker joins.
@@ -63,7 +74,8 @@ impl RunState {
         }
     }
 
-    fn parse(word: &str) -> Result<Self, LedgerError> {
+    /// The state that a word of the ledger means.
+    pub(super) fn parse(word: &str) -> Result<Self, LedgerError> {
         [Self::Running, Self::Finished, Self::Failed, Self::Stopped]
             .into_iter()
             .find(|state| state.as_str() == word)
@@ -101,7 +113,7 @@ pub(crate) async fn refuse_unsafe_change(
     let unhashed = sqlx::query(
         "SELECT before ->> 'name' AS column_name,
                 (SELECT max(run_id) FROM ferry.run WHERE job = $1) AS last_run
-         FROM ferry.run AS earlier, jsonb_array_elements(earlier.columns) AS before
+         FROM ferry.treatment AS earlier, jsonb_array_elements(earlier.columns) AS before
          JOIN jsonb_array_elements($2::jsonb) AS now ON now ->> 'name' = before ->> 'name'
          WHERE earlier.job = $1 AND before ->> 'pii' IS NOT NULL AND now ->> 'pii' IS NULL
          LIMIT 1",
@@ -120,6 +132,47 @@ pub(crate) async fn refuse_unsafe_change(
     }
 }
 
+/// Notes, in the transaction that loads rows again, what becomes of each column
+/// and under which key, so that later runs keep to it.
+pub(crate) async fn note_replay(
+    conn: &mut PgConnection,
+    job: &str,
+    columns: &str,
+    pii_key_id: Option<&str>,
+) -> Result<(), LedgerError> {
+    lock_job(conn, job).await?;
+    refuse_unsafe_change(conn, job, columns, pii_key_id).await?;
+    sqlx::query(
+        "INSERT INTO ferry.replay (job, columns, pii_key_id, ferry_version)
+         SELECT $1, $2::jsonb, $3, $4
+         WHERE NOT EXISTS (SELECT FROM ferry.replay AS r
+                           WHERE r.job = $1 AND r.columns = $2::jsonb
+                             AND r.pii_key_id IS NOT DISTINCT FROM $3)",
+    )
+    .bind(job)
+    .bind(columns)
+    .bind(pii_key_id)
+    .bind(FERRY_VERSION)
+    .execute(&mut *conn)
+    .await?;
+    match pii_key_id {
+        Some(key_id) => keys::remember(conn, key_id, None).await,
+        None => Ok(()),
+    }
+}
+
+/// The key that a run made its pseudonyms with.
+pub(crate) async fn key_of(
+    conn: &mut PgConnection,
+    run_id: RunId,
+) -> Result<Option<String>, LedgerError> {
+    let key_id = sqlx::query_scalar("SELECT pii_key_id FROM ferry.run WHERE run_id = $1")
+        .bind(run_id.0)
+        .fetch_one(conn)
+        .await?;
+    Ok(key_id)
+}
+
 /// The last run of the job, if there is something left of it to do.
 async fn find_resumable(
     conn: &mut PgConnection,
@@ -127,7 +180,8 @@ async fn find_resumable(
 ) -> Result<Option<RunId>, LedgerError> {
     let last = sqlx::query(
         "SELECT run_id, state, dataset, target, pii_key_id,
-                columns = $2::jsonb AND rules = $3::jsonb AND clean_version = $4 AS has_rules
+                columns = $2::jsonb AND clean_version = $4 AS has_columns,
+                rules = $3::jsonb AS has_rules
          FROM ferry.run WHERE job = $1 ORDER BY run_id DESC LIMIT 1 FOR UPDATE",
     )
     .bind(facts.job)
@@ -145,9 +199,15 @@ async fn find_resumable(
         return Ok(None);
     }
     let has_undone = has_undone_splits(conn, run_id).await?;
-    if has_undone && !last.try_get::<bool, _>("has_rules")? {
+    let has_columns: bool = last.try_get("has_columns")?;
+    let has_rules: bool = last.try_get("has_rules")?;
+    if has_undone && !has_columns {
         return Err(LedgerError::ColumnsChanged { run: run_id });
     }
+    if has_undone && !has_rules && facts.old_rules == OldRules::Keep {
+        return Err(LedgerError::RulesChanged { run: run_id });
+    }
+    let is_as_before = has_columns && (has_rules || facts.old_rules == OldRules::Replace);
     let pii_key_id: Option<String> = last.try_get("pii_key_id")?;
     let settings = [
         ("dataset", Some(last.try_get("dataset")?), Some(facts.dataset)),
@@ -155,14 +215,14 @@ async fn find_resumable(
         ("pseudonym key", pii_key_id, facts.pii_key_id),
     ];
     match settings.iter().find(|(_, before, now)| before.as_deref() != *now) {
-        None => Ok((has_undone || state == RunState::Running).then_some(run_id)),
+        None if is_as_before => Ok((has_undone || state == RunState::Running).then_some(run_id)),
         Some((what, before, now)) if has_undone => Err(LedgerError::JobChanged {
             run: run_id,
             what,
             before: shown(before.as_deref()),
             now: shown(*now),
         }),
-        Some(_) => {
+        _ => {
             // The job was changed after a worker died with nothing left to do.
             if state == RunState::Running {
                 set_state(conn, run_id, RunState::Stopped, None).await?;
@@ -184,11 +244,12 @@ async fn resume(
     sqlx::query(
         "UPDATE ferry.run
          SET state = 'running', finished_at = NULL, error_code = NULL, error_message = NULL,
-             source_url = $2
+             source_url = $2, rules = $3::jsonb
          WHERE run_id = $1",
     )
     .bind(run_id.0)
     .bind(facts.source_url)
+    .bind(facts.rules)
     .execute(conn)
     .await?;
     Ok(())
@@ -270,84 +331,6 @@ async fn set_state(
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// One run in a list of runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RunSummary {
-    /// The run.
-    pub(crate) run_id: RunId,
-    /// Name of the job.
-    pub(crate) job: String,
-    /// How it stands.
-    pub(crate) state: RunState,
-    /// When it began, such as `2026-01-31 23:59:59 UTC`.
-    pub(crate) started_at: String,
-    /// When it ended; `None` while it runs.
-    pub(crate) finished_at: Option<String>,
-    /// Seconds from its beginning to its end, or to now.
-    pub(crate) seconds: u64,
-    /// Records in its splits.
-    pub(crate) rows_in_source: u64,
-    /// Records that were dealt with.
-    pub(crate) read: u64,
-    /// Rows in the target.
-    pub(crate) loaded: u64,
-    /// Rows in quarantine.
-    pub(crate) quarantined: u64,
-    /// Rows that the job left out.
-    pub(crate) filtered: u64,
-    /// Why it failed, as a stable word.
-    pub(crate) error_code: Option<String>,
-    /// Why it failed.
-    pub(crate) error_message: Option<String>,
-}
-
-const RECENT: &str = "
-SELECT r.run_id, r.job, r.state, r.error_code, r.error_message,
-       to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS started_at,
-       to_char(r.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS finished_at,
-       greatest(extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at), 0)::bigint
-           AS seconds,
-       s.rows_in_source, s.read, s.loaded, s.quarantined, s.filtered
-FROM ferry.run AS r
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(end_row - start_row), 0)::bigint AS rows_in_source,
-           coalesce(sum(next_row - start_row), 0)::bigint AS read,
-           coalesce(sum(loaded_rows), 0)::bigint AS loaded,
-           coalesce(sum(quarantined_rows), 0)::bigint AS quarantined,
-           coalesce(sum(filtered_rows), 0)::bigint AS filtered
-    FROM ferry.split WHERE run_id = r.run_id
-) AS s
-WHERE $1::text IS NULL OR r.job = $1
-ORDER BY r.run_id DESC LIMIT $2";
-
-/// The last runs, of one job or of all, the newest first.
-pub(crate) async fn recent(
-    conn: &mut PgConnection,
-    job: Option<&str>,
-    limit: i64,
-) -> Result<Vec<RunSummary>, LedgerError> {
-    let rows = sqlx::query(RECENT).bind(job).bind(limit).fetch_all(conn).await?;
-    let mut runs = Vec::with_capacity(rows.len());
-    for row in &rows {
-        runs.push(RunSummary {
-            run_id: RunId(row.try_get("run_id")?),
-            job: row.try_get("job")?,
-            state: RunState::parse(row.try_get("state")?)?,
-            started_at: row.try_get("started_at")?,
-            finished_at: row.try_get("finished_at")?,
-            seconds: from_bigint(row, "seconds")?,
-            rows_in_source: from_bigint(row, "rows_in_source")?,
-            read: from_bigint(row, "read")?,
-            loaded: from_bigint(row, "loaded")?,
-            quarantined: from_bigint(row, "quarantined")?,
-            filtered: from_bigint(row, "filtered")?,
-            error_code: row.try_get("error_code")?,
-            error_message: row.try_get("error_message")?,
-        });
-    }
-    Ok(runs)
 }
 
 #[cfg(test)]

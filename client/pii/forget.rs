@@ -62,8 +62,9 @@ pub(crate) async fn forget(job: &Job, options: &ForgetOptions) -> Result<(), Cli
     } else {
         let used = keys::of_job(&mut connection, &job.name).await?;
         let keys = wanted::keys(job, &used, &options.old_key_files)?;
+        let domains = keys::domains_of(&mut connection, &job.name, &rule.name, domain).await?;
         let person = ask_for_person(rule.clean.clone()).await?;
-        Wanted::under_keys(&person, domain, &keys)
+        Wanted::under_keys(&person, &domains, &keys)
     };
 
     let mut transaction = connection.begin().await?;
@@ -107,7 +108,7 @@ async fn erase(
     let places = look_up_places(conn, job, loaded_as).await?;
     let rows = delete_rows(conn, &places, loaded_as, wanted).await?;
     let names = [options.column.clone(), loaded_as.to_owned()];
-    claims::delete_finished(conn, &job.name).await?;
+    claims::remove(conn, &job.name, &options.column, &wanted.claim_digests()).await?;
     let quarantined = erasures::empty_records(conn, &job.name, &names, &wanted.digits).await?;
     let erasure = Erasure {
         job: &job.name,

@@ -12,6 +12,9 @@ use crate::error::ClientError;
 use crate::job::{Job, JobError};
 use crate::key::{PSEUDONYM_BYTES, PseudonymKey};
 
+/// Bytes of a pseudonym by which a unique value is told apart.
+const CLAIM_DIGEST_BYTES: usize = 16;
+
 /// The pseudonyms of one person.
 pub(super) struct Wanted {
     /// As they stand in columns of bytes.
@@ -28,12 +31,20 @@ impl Wanted {
         Ok(Self::new(vec![parse(token)?], Vec::new()))
     }
 
-    /// The pseudonyms of a value under several keys.
-    pub(super) fn under_keys(value: &str, domain: &str, keys: &[PseudonymKey]) -> Self {
-        let pseudonym =
-            |key: &PseudonymKey| key.domain(domain).pseudonym(value.as_bytes()).to_vec();
-        let bytes = keys.iter().map(pseudonym).collect();
+    /// The pseudonyms of a value in several domains under several keys.
+    pub(super) fn under_keys(value: &str, domains: &[String], keys: &[PseudonymKey]) -> Self {
+        let mut bytes = Vec::with_capacity(domains.len() * keys.len());
+        for key in keys {
+            for domain in domains {
+                bytes.push(key.domain(domain).pseudonym(value.as_bytes()).to_vec());
+            }
+        }
         Self::new(bytes, keys.iter().map(PseudonymKey::id).collect())
+    }
+
+    /// What the ledger keeps of them where values must be unique.
+    pub(super) fn claim_digests(&self) -> Vec<&[u8]> {
+        self.bytes.iter().map(|pseudonym| &pseudonym[..CLAIM_DIGEST_BYTES]).collect()
     }
 
     fn new(bytes: Vec<Vec<u8>>, key_ids: Vec<String>) -> Self {
@@ -138,7 +149,7 @@ mod tests {
 
         let used = [last_year.clone(), now.clone(), rotated.clone()];
         let keys = gather(&key_file, &used, &[named]).expect("all keys are there");
-        let wanted = Wanted::under_keys("ann@x.example", "person", &keys);
+        let wanted = Wanted::under_keys("ann@x.example", &["person".to_owned()], &keys);
         assert_eq!(wanted.key_ids, [now, last_year.clone(), rotated]);
         assert_eq!((wanted.bytes.len(), wanted.digits.len()), (3, 6));
 

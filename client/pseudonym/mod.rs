@@ -167,7 +167,7 @@ fn type_of(form: Form) -> ColumnType {
 }
 
 /// Name of the column that holds the salts of another.
-fn salt_name(column: &str) -> String {
+pub(crate) fn salt_name(column: &str) -> String {
     format!("{column}_salt")
 }
 

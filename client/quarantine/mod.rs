@@ -7,6 +7,7 @@ mod discard;
 mod export;
 mod list;
 mod page;
+mod parts;
 mod ranges;
 mod replay;
 mod report;

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::Connection as _;
+use ferry::reject::Code;
+use sqlx::{Connection as _, PgConnection};
 
 use super::ranges::{Range, ranges};
 use crate::database::{self, StatementError};
@@ -14,11 +15,15 @@ use crate::error::ClientError;
 use crate::job::Job;
 use crate::ledger::quarantine::QuarantinedRow;
 use crate::ledger::quarantine::settle::{self, OpenRow};
-use crate::ledger::{SplitId, claims};
-use crate::load::commit::{Chunk, copy_tuples};
+use crate::ledger::{SplitId, claims, runs};
+use crate::load::commit::{Chunk, CopyError, copy_tuples};
+use crate::load::copy::TableCopy;
 use crate::pipeline::PipelineError;
 use crate::run::{APPLICATION_NAME, Workplace};
 use crate::stage::{Claim, Origin};
+
+/// Name in quarantine of the stage that hands rows to PostgreSQL.
+const LOAD_STAGE: &str = "load";
 
 /// What the stages made of the rows of a page.
 #[derive(Default)]
@@ -29,6 +34,8 @@ pub(super) struct Page {
     pub(super) filtered: Vec<i64>,
     /// Rows that were refused again, with their ids.
     pub(super) refused: Vec<(i64, QuarantinedRow)>,
+    /// The row that passed and that PostgreSQL refused nevertheless, with its code.
+    pub(super) withdrawn: Option<(i64, Code)>,
     /// The rows that passed, for each target: tuples of a binary COPY.
     tuples: Vec<Vec<u8>>,
     /// What changes in each split.
@@ -42,6 +49,19 @@ struct Share {
     filtered: u64,
     /// Values claimed for `unique` checks, by column.
     claims: Vec<(String, Vec<u8>)>,
+}
+
+/// How a transaction ended.
+pub(super) enum Ending {
+    /// What passed is in the targets, and the ledger says what became of each row.
+    Committed,
+    /// PostgreSQL refuses a row that passed: nothing is changed.
+    Refused {
+        /// Stands for it in quarantine.
+        code: Code,
+        /// What PostgreSQL said.
+        error: ClientError,
+    },
 }
 
 /// Asks the source for rows again and takes them through the stages; writes nothing.
@@ -127,6 +147,27 @@ impl Page {
         &mut self.shares[last]
     }
 
+    /// Takes back the one row of a page, if it passed: PostgreSQL has refused it.
+    ///
+    /// It holds its unique values, like a row that another late stage refuses.
+    pub(super) fn withdraw(&mut self, code: Code) {
+        debug_assert!(self.loaded.len() < 2, "nobody knows which row was refused");
+        if let Some(id) = self.loaded.pop() {
+            self.withdrawn = Some((id, code));
+            self.tuples.clear();
+            for share in &mut self.shares {
+                share.loaded = 0;
+            }
+        }
+    }
+
+    /// Ids of all rows.
+    fn ids(&self) -> Vec<i64> {
+        let refused = self.refused.iter().map(|(id, _)| *id);
+        let withdrawn = self.withdrawn.iter().map(|(id, _)| *id);
+        self.replayed().into_iter().chain(refused).chain(withdrawn).collect()
+    }
+
     /// Ids of the rows that leave quarantine.
     fn replayed(&self) -> Vec<i64> {
         [self.loaded.as_slice(), self.filtered.as_slice()].concat()
@@ -148,40 +189,81 @@ impl Share {
 
 /// Loads the rows that passed, and writes to the ledger what became of each.
 ///
-/// After an error nothing is known of the connection: it must be dropped.
+/// Unless it is committed nothing is known of the connection: it must be dropped.
 pub(super) async fn commit(
     workplace: &mut Workplace,
     job: &Job,
     page: &Page,
-) -> Result<(), ClientError> {
-    let Workplace { connection, stages, .. } = workplace;
-    let tuples: Vec<&[u8]> = page.tuples.iter().map(Vec::as_slice).collect();
-    let replayed = page.replayed();
-    let refused = page.refused.iter().map(|(id, _)| *id);
-    let ids: Vec<i64> = replayed.iter().copied().chain(refused).collect();
+) -> Result<Ending, ClientError> {
+    let Workplace { connection, stages, columns, key_id, .. } = workplace;
     let mut transaction = connection.begin().await?;
-    settle::lock_open(&mut transaction, &ids).await?;
     if !page.loaded.is_empty() {
-        let rows = page.loaded.len() as u64;
-        let copied = copy_tuples(&mut transaction, &stages.tables, &tuples, rows).await;
-        copied.map_err(PipelineError::from)?;
+        runs::note_replay(&mut transaction, &job.name, columns, key_id.as_deref()).await?;
     }
-    settle::replayed(&mut transaction, &replayed).await?;
-    settle::still_refused(&mut transaction, &page.refused).await?;
+    settle::lock_open(&mut transaction, &page.ids()).await?;
+    if let Err(error) = load(&mut transaction, &stages.tables, page).await {
+        let code = code_of_copy(&error);
+        let error = ClientError::from(PipelineError::from(error));
+        return match code {
+            Some(code) => Ok(Ending::Refused { code, error }),
+            None => Err(error),
+        };
+    }
+    record(&mut transaction, page).await?;
+    let Err(error) = transaction.commit().await else {
+        return Ok(Ending::Committed);
+    };
+    // A constraint may be deferred until now.
+    let error = StatementError::from(error);
+    match code_of_row(&error) {
+        Some(code) if !page.loaded.is_empty() => Ok(Ending::Refused { code, error: error.into() }),
+        _ => Err(explain(job, &page.replayed(), error).await),
+    }
+}
+
+async fn load(
+    connection: &mut PgConnection,
+    tables: &[TableCopy],
+    page: &Page,
+) -> Result<(), CopyError> {
+    if page.loaded.is_empty() {
+        return Ok(());
+    }
+    let tuples: Vec<&[u8]> = page.tuples.iter().map(Vec::as_slice).collect();
+    copy_tuples(connection, tables, &tuples, page.loaded.len() as u64).await
+}
+
+/// Writes to the ledger what became of the rows.
+async fn record(connection: &mut PgConnection, page: &Page) -> Result<(), ClientError> {
+    settle::replayed(connection, &page.replayed()).await?;
+    settle::still_refused(connection, &page.refused).await?;
+    if let Some((id, code)) = &page.withdrawn {
+        settle::refused_after_all(connection, *id, LOAD_STAGE, code).await?;
+    }
     // The splits come last: a run that loads one of them waits for its row.
     for share in &page.shares {
         let Share { split_id, loaded, filtered, claims } = share;
         if loaded + filtered > 0 {
-            settle::move_accounts(&mut transaction, *split_id, *loaded, *filtered).await?;
+            settle::move_accounts(connection, *split_id, *loaded, *filtered).await?;
         }
         if !claims.is_empty() {
-            claims::insert(&mut transaction, *split_id, claims).await?;
+            claims::insert(connection, *split_id, claims).await?;
         }
     }
-    match transaction.commit().await {
-        Ok(()) => Ok(()),
-        Err(error) => Err(explain(job, &replayed, error.into()).await),
+    Ok(())
+}
+
+fn code_of_copy(error: &CopyError) -> Option<Code> {
+    match error {
+        CopyError::Database { error, .. } => code_of_row(error),
+        CopyError::Unaccounted { .. } => None,
     }
+}
+
+/// The code of a row that PostgreSQL refuses; `None` if something else is wrong.
+fn code_of_row(error: &StatementError) -> Option<Code> {
+    let sqlstate = error.sqlstate_of_row()?;
+    Code::from_wire(&format!("sqlstate_{}", sqlstate.to_ascii_lowercase()))
 }
 
 /// Why a COMMIT failed; if its answer was lost, the ledger says whether it took effect.
@@ -207,7 +289,7 @@ async fn count_open(job: &Job, ids: &[i64]) -> Result<usize, ClientError> {
 mod tests {
     use super::*;
     use ferry::position::{Fingerprint, Place, Position, Split};
-    use ferry::reject::{Code, Reason};
+    use ferry::reject::Reason;
 
     fn place(row_number: u64) -> Place {
         Place { row_number, byte_start: row_number * 10, byte_end: row_number * 10 + 10 }
@@ -259,6 +341,20 @@ mod tests {
         assert_eq!(page.shares.len(), 1);
         assert_eq!((page.shares[0].loaded, page.shares[0].filtered), (2, 1));
         assert_eq!(page.shares[0].claims, [("uid".to_owned(), vec![9, 9])]);
+    }
+
+    #[test]
+    fn a_row_that_is_withdrawn_is_not_loaded_and_holds_its_values() {
+        let mut only_first = range();
+        only_first.ids.truncate(1);
+        let mut page = Page::default();
+        page.take(&only_first, vec![chunk(&[1], &[], 0)]).expect("closed accounts");
+        page.withdraw(Code::DUPLICATE);
+        assert_eq!(page.withdrawn, Some((11, Code::DUPLICATE)));
+        assert_eq!(page.ids(), [11]);
+        assert!(page.replayed().is_empty() && page.tuples.is_empty());
+        assert_eq!(page.shares[0].loaded, 0);
+        assert_eq!(page.shares[0].claims, [("uid".to_owned(), vec![9])]);
     }
 
     #[test]

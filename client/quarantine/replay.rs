@@ -1,24 +1,28 @@
 //! Asks the source for refused rows again, and loads what passes the job as it is now.
 //!
 //! Invariant: a row is loaded exactly once. It is marked in the transaction
-//! that loads it, and a COMMIT whose answer was lost is never repeated.
+//! that loads it, and a COMMIT whose answer was lost is never repeated. A row
+//! that PostgreSQL refuses keeps no other one from the target.
+
+use std::collections::BTreeSet;
 
 use ferry::host::shutdown::Shutdown;
 use sqlx::Connection as _;
 
 use super::Selection;
-use super::page::{self, Page};
+use super::page::{self, Ending};
+use super::parts::{Part, Parts};
 use super::ranges::first_bytes;
 use super::report::ReplayReport;
 use crate::error::ClientError;
 use crate::job::Job;
-use crate::ledger::SplitId;
 use crate::ledger::quarantine::Filter;
 use crate::ledger::quarantine::settle::{self, OpenRow};
+use crate::ledger::{RunId, SplitId};
 use crate::output::Style;
 use crate::run::{Workplace, open_workplace, unless_stopped};
 
-/// Rows in one transaction.
+/// Most rows in one transaction.
 const PAGE_ROWS: i64 = 500;
 /// A page ends with the row that reaches so many bytes of the source.
 const PAGE_BYTES: u64 = 16 << 20;
@@ -45,7 +49,7 @@ async fn replay_job(
 ) -> Result<(), ClientError> {
     let opened = open_workplace(job);
     let workplace = unless_stopped(&mut shutdown, opened).await?;
-    let mut replay = Replay { job, workplace, shutdown, report };
+    let mut replay = Replay { job, workplace, shutdown, report, told: BTreeSet::new() };
     let outcome = replay.all(filter).await;
     let Workplace { connection, .. } = replay.workplace;
     // After an error the connection may be out of step, or in a transaction.
@@ -62,6 +66,8 @@ struct Replay<'a> {
     workplace: Workplace,
     shutdown: Shutdown,
     report: &'a mut ReplayReport,
+    /// What the log has said already of rows that PostgreSQL refuses.
+    told: BTreeSet<String>,
 }
 
 impl Replay<'_> {
@@ -72,8 +78,9 @@ impl Replay<'_> {
         let runs = settle::open_runs(connection, &filter, dataset).await?;
         for run_id in runs {
             filter.run = Some(run_id);
-            self.workplace.seed_claims(run_id).await?;
-            self.pages(&filter).await?;
+            let seeding = self.workplace.seed_claims(run_id);
+            unless_stopped(&mut self.shutdown, seeding).await?;
+            self.pages(&filter, run_id).await?;
         }
         self.report.take_ids(filter.ids.len() as u64);
         Ok(())
@@ -83,19 +90,15 @@ impl Replay<'_> {
     ///
     /// In the order of the file, since of two rows with the same unique value
     /// the later one is refused.
-    async fn pages(&mut self, filter: &Filter) -> Result<(), ClientError> {
+    async fn pages(&mut self, filter: &Filter, run_id: RunId) -> Result<(), ClientError> {
         let mut after = settle::BEFORE_ALL;
         loop {
-            if self.shutdown.is_requested() {
-                return Err(ClientError::Interrupted);
-            }
             let rows = self.next_rows(filter, after).await?;
             let Some(last) = rows.last() else {
                 return Ok(());
             };
             after = last.key();
-            let page = self.replay_page(rows).await?;
-            self.report.take(&page);
+            self.replay_page(rows, run_id).await?;
         }
     }
 
@@ -110,16 +113,60 @@ impl Replay<'_> {
         Ok(first_bytes(rows, PAGE_BYTES))
     }
 
-    async fn replay_page(&mut self, rows: Vec<OpenRow>) -> Result<Page, ClientError> {
-        let reading = page::read(&mut self.workplace, rows);
-        let page = unless_stopped(&mut self.shutdown, reading).await?;
-        page::commit(&mut self.workplace, self.job, &page).await?;
-        tracing::debug!(
-            loaded = page.loaded.len(),
-            filtered = page.filtered.len(),
-            refused = page.refused.len(),
-            "page of quarantine replayed"
-        );
-        Ok(page)
+    /// Replays a page at once; if PostgreSQL refuses some of its rows, all but those.
+    async fn replay_page(&mut self, rows: Vec<OpenRow>, run_id: RunId) -> Result<(), ClientError> {
+        let mut parts = Parts::of(rows);
+        while let Some(part) = parts.pop() {
+            if self.shutdown.is_requested() {
+                return Err(ClientError::Interrupted);
+            }
+            if let Ending::Refused { code, error } = self.replay_part(&part).await? {
+                self.tell(&part, &error);
+                self.begin_anew(run_id).await?;
+                parts.take_back(part, code);
+            }
+        }
+        Ok(())
+    }
+
+    async fn replay_part(&mut self, part: &Part) -> Result<Ending, ClientError> {
+        // Read again each time: what a row claims depends on what became of those before it.
+        let reading = page::read(&mut self.workplace, part.rows.clone());
+        let mut page = unless_stopped(&mut self.shutdown, reading).await?;
+        if let Some(code) = &part.refusal {
+            page.withdraw(code.clone());
+        }
+        let ending = page::commit(&mut self.workplace, self.job, &page).await?;
+        if matches!(ending, Ending::Committed) {
+            tracing::debug!(
+                loaded = page.loaded.len(),
+                filtered = page.filtered.len(),
+                refused = page.refused.len(),
+                withdrawn = page.withdrawn.is_some(),
+                "rows of quarantine replayed"
+            );
+            self.report.take(&page);
+        }
+        Ok(ending)
+    }
+
+    /// Says once for each constraint which row is the first to break it.
+    fn tell(&mut self, part: &Part, error: &ClientError) {
+        let [row] = part.rows.as_slice() else {
+            return;
+        };
+        if self.told.insert(error.to_string()) {
+            let row_number = row.place.row_number;
+            tracing::warn!(file = row.file, row = row_number, %error, "PostgreSQL refuses a row");
+        }
+    }
+
+    /// Leaves the session in which a row was refused, and takes a new one.
+    async fn begin_anew(&mut self, run_id: RunId) -> Result<(), ClientError> {
+        let reconnecting = self.workplace.reconnect(self.job);
+        unless_stopped(&mut self.shutdown, reconnecting).await?;
+        // The hold on the run went with the session, and what was not committed claims nothing.
+        let seeding = self.workplace.seed_claims(run_id);
+        unless_stopped(&mut self.shutdown, seeding).await
     }
 }

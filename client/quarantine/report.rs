@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ferry::reject::Code;
 use serde::Serialize;
 
 use super::page::Page;
@@ -53,15 +54,18 @@ impl ReplayReport {
     pub(super) fn take(&mut self, page: &Page) {
         self.loaded += page.loaded.len() as u64;
         self.filtered += page.filtered.len() as u64;
-        self.still_refused += page.refused.len() as u64;
+        self.still_refused += page.refused.len() as u64 + u64::from(page.withdrawn.is_some());
         self.replayed = self.loaded + self.filtered + self.still_refused;
-        for (_, row) in &page.refused {
-            let Some(first) = row.reasons.first() else {
-                continue;
-            };
-            let reason = (first.code.as_str().to_owned(), first.column.clone());
-            *self.counts.entry(reason).or_default() += 1;
+        for first in page.refused.iter().filter_map(|(_, row)| row.reasons.first()) {
+            self.count(&first.code, first.column.clone());
         }
+        if let Some((_, code)) = &page.withdrawn {
+            self.count(code, None);
+        }
+    }
+
+    fn count(&mut self, code: &Code, column: Option<String>) {
+        *self.counts.entry((code.as_str().to_owned(), column)).or_default() += 1;
     }
 
     /// Takes note that so many ids were given, and that all pages are committed.
@@ -124,7 +128,7 @@ mod tests {
     use super::*;
     use crate::ledger::quarantine::QuarantinedRow;
     use ferry::position::Place;
-    use ferry::reject::{Code, Reason};
+    use ferry::reject::Reason;
 
     fn refused(id: i64, code: Code) -> (i64, QuarantinedRow) {
         let row = QuarantinedRow {
@@ -150,6 +154,17 @@ mod tests {
         report.take_ids(12);
         assert_eq!((report.replayed, report.loaded, report.filtered), (10, 4, 2));
         assert_eq!((report.still_refused, report.not_open), (4, 2));
+    }
+
+    #[test]
+    fn a_row_that_postgresql_refused_counts_as_still_refused() {
+        let mut report = ReplayReport::new("orders");
+        let mut page = Page::default();
+        page.withdrawn = Some((7, Code::DUPLICATE));
+        report.take(&page);
+        report.take(&page);
+        assert_eq!((report.replayed, report.still_refused), (2, 2));
+        assert_eq!(report.counts[&("duplicate".to_owned(), None)], 2);
     }
 
     #[test]

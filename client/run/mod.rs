@@ -23,10 +23,10 @@ use crate::database;
 use crate::error::ClientError;
 use crate::job::{Job, SourceSettings};
 use crate::key::PseudonymKey;
-use crate::ledger::runs::{self, RunFacts, RunState};
+use crate::ledger::runs::{self, OldRules, RunFacts, RunState};
 use crate::ledger::splits::{self, ClaimedSplit, register};
 use crate::ledger::workers::{self, WorkerId};
-use crate::ledger::{RunId, claims, files, keys};
+use crate::ledger::{RunId, files, keys};
 use crate::load::commit::{CommitLimits, Committed};
 use crate::output::Style;
 use crate::pipeline::{SplitLoad, Stages};
@@ -47,13 +47,14 @@ const CLAIM_INTERVAL: Duration = Duration::from_millis(200);
 /// Runs a job and prints what it did.
 pub(crate) async fn run_and_report(
     job: &Job,
+    old_rules: OldRules,
     display: Display,
     style: Style,
     shutdown: Shutdown,
 ) -> Result<(), ClientError> {
     let began = Instant::now();
     let mut report = RunReport::new(&job.name);
-    let outcome = run(job, display, shutdown, &mut report).await;
+    let outcome = run(job, old_rules, display, shutdown, &mut report).await;
     report.seconds = began.elapsed().as_secs_f64();
     report.finish(outcome.as_ref().err(), style);
     outcome
@@ -62,13 +63,14 @@ pub(crate) async fn run_and_report(
 /// Runs a job, and tells the ledger how it ended.
 async fn run(
     job: &Job,
+    old_rules: OldRules,
     display: Display,
     shutdown: Shutdown,
     report: &mut RunReport,
 ) -> Result<(), ClientError> {
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
     let mut stop = shutdown.clone();
-    let opened = Attempt::open(job, key.as_ref(), shutdown);
+    let opened = Attempt::open(job, key.as_ref(), old_rules, shutdown);
     let mut attempt = unless_stopped(&mut stop, opened).await?;
     let run_id = attempt.run_id;
     report.run_id = Some(run_id.0);
@@ -140,6 +142,7 @@ async fn open_run(
     job: &Job,
     plan: &ColumnPlan,
     key: Option<&PseudonymKey>,
+    old_rules: OldRules,
     connection: &mut PgConnection,
 ) -> Result<RunId, ClientError> {
     let key_id = key.map(PseudonymKey::id);
@@ -151,11 +154,12 @@ async fn open_run(
         columns: &columns::columns_json(plan),
         rules: &columns::rules_json(job),
         clean_version: clean::VERSION,
+        old_rules,
         pii_key_id: key_id.as_deref(),
     };
     let opened = runs::open(connection, &facts).await?;
     if let Some(key_id) = &key_id {
-        keys::remember(connection, key_id, opened.run_id).await?;
+        keys::remember(connection, key_id, Some(opened.run_id)).await?;
     }
     tracing::info!(run = %opened.run_id, resumed = opened.is_resumed, "run opened");
     Ok(opened.run_id)
@@ -177,6 +181,7 @@ impl<'a> Attempt<'a> {
     async fn open(
         job: &'a Job,
         key: Option<&PseudonymKey>,
+        old_rules: OldRules,
         shutdown: Shutdown,
     ) -> Result<Self, ClientError> {
         let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
@@ -185,7 +190,7 @@ impl<'a> Attempt<'a> {
         let stages = Arc::new(stages(job, &plan)?);
         let worker = WorkerId::random()?;
         workers::hold(&mut connection, worker).await?;
-        let run_id = open_run(job, &plan, key, &mut connection).await?;
+        let run_id = open_run(job, &plan, key, old_rules, &mut connection).await?;
         Ok(Self { job, run_id, worker, source, connection, stages, shutdown })
     }
 
@@ -227,10 +232,8 @@ impl<'a> Attempt<'a> {
 
     /// Says in the log which columns look like personal data and are not declared.
     async fn warn_of_suspects(&mut self, plan: &Plan) {
-        let Some(split) = plan.splits.first() else {
-            return;
-        };
-        match sample::suspects(self.job, &mut self.source, split).await {
+        let columns = &self.stages.source_columns;
+        match sample::suspects(self.job, &mut self.source, columns, &plan.splits).await {
             Ok(suspects) => {
                 for suspect in suspects {
                     tracing::warn!(column = suspect.column, "{suspect}");
@@ -277,18 +280,8 @@ impl<'a> Attempt<'a> {
         if self.stages.checker.unique_columns().is_empty() {
             return Ok(());
         }
-        let mut is_waiting = false;
-        while !claims::try_hold(&mut self.connection, self.run_id).await? {
-            if self.shutdown.is_requested() {
-                return Err(ClientError::Interrupted);
-            }
-            if !std::mem::replace(&mut is_waiting, true) {
-                tracing::info!(
-                    "a check for unique values needs one worker: waiting for the other one"
-                );
-            }
-            tokio::time::sleep(CLAIM_INTERVAL).await;
-        }
+        let holding = workplace::hold_unique(&mut self.connection, self.run_id);
+        unless_stopped(&mut self.shutdown, holding).await?;
         workplace::seed_claims(&mut self.connection, self.run_id, &self.stages).await
     }
 

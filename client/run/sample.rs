@@ -1,41 +1,59 @@
 //! Reads a few rows of the source to see whether undeclared columns hold personal data.
 
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
 use ferry::position::Split;
-use ferry::schema::{Column, ColumnType};
+use ferry::schema::{Column, arrow_schema};
 
-use crate::columns::ColumnError;
 use crate::error::ClientError;
 use crate::job::Job;
+use crate::pipeline::PipelineError;
 use crate::receive::Source;
 use crate::suspect::{self, Suspect};
 
+/// Rows that a sample is content with.
+const ROWS_MIN: usize = 200;
+/// Splits that are read at most for it: small files may hold a row each.
+const SPLITS_MAX: usize = 16;
+
 /// Columns that look like personal data although the job does not declare them,
-/// judged by their names and by the first rows of a split.
+/// judged by their names and by the first rows.
+///
+/// Only columns are read that a run would read too: what stays at the source
+/// stays there, and what is declared need not be looked at.
 pub(crate) async fn suspects(
     job: &Job,
     source: &mut Source,
-    split: &Split,
+    columns: &[Column],
+    splits: &[Split],
 ) -> Result<Vec<Suspect>, ClientError> {
     let is_declared =
         |name: &str| job.columns.iter().any(|rule| rule.name == name && rule.pii.is_some());
-    let dataset_columns = source.dataset_columns(&job.source.dataset).await?;
-    let is_wanted = |column: &&Column| {
-        let wanted = &job.source.columns;
-        wanted.is_empty() || wanted.contains(&column.name)
-    };
-    let as_text =
-        |column: &Column| Column { name: column.name.clone(), column_type: ColumnType::Text };
-    let columns: Vec<Column> = dataset_columns.iter().filter(is_wanted).map(as_text).collect();
+    let undeclared = columns.iter().filter(|column| !is_declared(&column.name));
+    let columns: Vec<Column> = undeclared.cloned().collect();
     if columns.is_empty() {
-        return Err(ColumnError::NotLoaded(job.source.dataset.clone()).into());
+        return Ok(Vec::new());
     }
-    let mut receiver = source.read(split, split.start, &columns).await?;
-    let mut found = Vec::new();
-    while let Some(batch) = receiver.next().await? {
-        if batch.rows.records.num_rows() > 0 {
-            found = suspect::suspects(&batch.rows.records, &is_declared);
+    let sample = sample(source, &columns, splits).await?;
+    Ok(suspect::suspects(&sample, &is_declared))
+}
+
+/// The first rows of some splits.
+async fn sample(
+    source: &mut Source,
+    columns: &[Column],
+    splits: &[Split],
+) -> Result<RecordBatch, ClientError> {
+    let mut batches: Vec<RecordBatch> = Vec::new();
+    for split in splits.iter().take(SPLITS_MAX) {
+        let mut receiver = source.read(split, split.start, columns).await?;
+        if let Some(batch) = receiver.next().await? {
+            batches.push(batch.rows.records);
+        }
+        if batches.iter().map(RecordBatch::num_rows).sum::<usize>() >= ROWS_MIN {
             break;
         }
     }
-    Ok(found)
+    let sample = concat_batches(&arrow_schema(columns), &batches).map_err(PipelineError::from)?;
+    Ok(sample)
 }

@@ -52,6 +52,11 @@ pub(super) fn likeness(values: &dyn Array) -> Option<Likeness> {
     None
 }
 
+/// What one text looks like.
+pub(super) fn likeness_of_text(text: &str) -> Option<Likeness> {
+    FORMS.iter().find(|(_, is_like)| is_like(text.trim())).map(|(likeness, _)| *likeness)
+}
+
 /// Eight to fifteen digits after a plus sign or in groups; digits alone may count anything.
 fn is_phone_number(text: &str) -> bool {
     let number = text.strip_prefix('+').unwrap_or(text);

@@ -100,6 +100,11 @@ pub(crate) fn suspects(records: &RecordBatch, is_declared: &dyn Fn(&str) -> bool
     suspects
 }
 
+/// Whether a text is a value that identifies a person, such as an e-mail address.
+pub(crate) fn looks_like_value(text: &str) -> bool {
+    content::likeness_of_text(text).is_some()
+}
+
 /// Whether a type can hold an address or a number of a person.
 ///
 /// `email_verified boolean` and `phone_changed_at timestamp` say something of

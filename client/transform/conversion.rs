@@ -2,17 +2,28 @@
 //!
 //! As PostgreSQL assigns: text is parsed as a field of a file is, numbers are
 //! rounded to the scale, and what is out of range is refused, never cut off.
+//! Invariant: no value fails more rows than its own.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
+use arrow_array::{
+    Array, ArrayRef, Float32Array, Float64Array, StringArray, new_empty_array, new_null_array,
+};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType};
+use arrow_select::concat::concat;
 use ferry::reject::Code;
 use ferry::schema::ColumnType;
 use ferry::values::{ColumnBuilder, text_of};
+use memchr::memchr;
+
+use super::instants;
+
+/// Longest text or byte string that a table is sent: COPY takes at most 1 GB a
+/// field, and a row must fit into the memory in which a transaction is made.
+const TEXT_BYTES_MAX: i32 = 64 * 1024 * 1024;
 
 /// How values become another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +34,10 @@ pub(super) enum Conversion {
     Cast,
     /// They are rounded to whole numbers first.
     Round,
+    /// They lose digits, but must neither overflow nor vanish.
+    Narrow,
+    /// Days and instants become each other.
+    Instants,
     /// They are written as text and parsed.
     Parse,
 }
@@ -30,7 +45,7 @@ pub(super) enum Conversion {
 /// Values of the new type.
 #[derive(Debug)]
 pub(super) struct Converted {
-    /// Null where a value does not fit.
+    /// Null where a value has none in the new type.
     pub(super) values: ArrayRef,
     /// Rows that do not fit, and why.
     pub(super) failed: Vec<(usize, Code)>,
@@ -60,8 +75,9 @@ impl Conversion {
             _ if *from == target => Self::Keep,
             _ if is_fraction && target.is_integer() => Self::Round,
             (Float32 | Float64, Decimal128(..)) => Self::Parse,
+            (Float64, Float32) => Self::Narrow,
             _ if from.is_numeric() && target.is_numeric() => Self::Cast,
-            (Date32, Timestamp(..)) | (Timestamp(..), Date32 | Timestamp(..)) => Self::Cast,
+            (Date32, Timestamp(..)) | (Timestamp(..), Date32 | Timestamp(..)) => Self::Instants,
             _ => return None,
         })
     }
@@ -72,13 +88,56 @@ impl Conversion {
         values: &ArrayRef,
         to: ColumnType,
     ) -> Result<Converted, ArrowError> {
-        match self {
-            Self::Keep => Ok(Converted { values: Arc::clone(values), failed: Vec::new() }),
-            Self::Cast => cast(values, &to.arrow_type()),
-            Self::Round => cast(&rounded(values)?, &to.arrow_type()),
-            Self::Parse => parse(values, to),
-        }
+        let target = to.arrow_type();
+        let mut converted = match self {
+            Self::Keep => Converted { values: Arc::clone(values), failed: unstorable(values) },
+            Self::Cast => compared(values, cast(values, &target)?),
+            Self::Round => compared(values, cast(&rounded(values)?, &target)?),
+            Self::Narrow => compared(values, narrowed(values)?),
+            Self::Instants => compared(values, instants::convert(values, &target)?),
+            Self::Parse => parse(values, to)?,
+        };
+        let long = rows_longer_than(&converted.values, TEXT_BYTES_MAX);
+        converted.failed.extend(long.into_iter().map(|row| (row, Code::TOO_LONG)));
+        Ok(converted)
     }
+}
+
+/// Rows whose value PostgreSQL cannot store, which an expression can make.
+fn unstorable(values: &ArrayRef) -> Vec<(usize, Code)> {
+    let beyond = instants::rows_beyond_calendar(values).into_iter();
+    let mut failed: Vec<(usize, Code)> = beyond.map(|row| (row, Code::OUT_OF_RANGE)).collect();
+    failed.extend(rows_with_nul(values).into_iter().map(|row| (row, Code::NUL_BYTE)));
+    failed
+}
+
+/// Rows whose text holds a NUL.
+fn rows_with_nul(values: &ArrayRef) -> Vec<usize> {
+    let Some(texts) = values.as_string_opt::<i32>() else {
+        return Vec::new();
+    };
+    if memchr(0, texts.value_data()).is_none() {
+        return Vec::new();
+    }
+    let has_nul =
+        |row: &usize| texts.is_valid(*row) && memchr(0, texts.value(*row).as_bytes()).is_some();
+    (0..texts.len()).filter(has_nul).collect()
+}
+
+/// Rows whose text or byte string has more bytes.
+fn rows_longer_than(values: &ArrayRef, bytes_max: i32) -> Vec<usize> {
+    let offsets = match values.data_type() {
+        DataType::Utf8 => values.as_string::<i32>().value_offsets(),
+        DataType::Binary => values.as_binary::<i32>().value_offsets(),
+        _ => return Vec::new(),
+    };
+    if offsets[offsets.len() - 1] - offsets[0] <= bytes_max {
+        return Vec::new();
+    }
+    let is_long = |row: &usize| {
+        values.is_valid(*row) && offsets[*row + 1] - offsets[*row] > bytes_max
+    };
+    (0..values.len()).filter(is_long).collect()
 }
 
 /// Every value has a text, but only a number can be written as a wide numeric,
@@ -103,18 +162,50 @@ fn rounded(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         return Ok(Arc::new(rounded));
     }
     // 38 digits without a fraction hold every decimal of at most 38 digits.
-    cast_with_options(values, &DataType::Decimal128(38, 0), &CastOptions::default())
+    cast(values, &DataType::Decimal128(38, 0))
 }
 
-fn cast(values: &ArrayRef, to: &DataType) -> Result<Converted, ArrowError> {
-    let casted = cast_with_options(values, to, &CastOptions::default())?;
+/// The nearest `real` to each `double precision`; null where it is infinite or
+/// zero and the value is not.
+fn narrowed(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let casted = cast(values, &DataType::Float32)?;
+    let survivor = |(wide, narrow): (Option<f64>, Option<f32>)| {
+        let (wide, narrow) = (wide?, narrow?);
+        let overflows = narrow.is_infinite() && wide.is_finite();
+        let vanishes = narrow == 0.0 && wide != 0.0;
+        (!overflows && !vanishes).then_some(narrow)
+    };
+    let pairs = values.as_primitive::<Float64Type>().iter();
+    let pairs = pairs.zip(casted.as_primitive::<Float32Type>().iter());
+    Ok(Arc::new(pairs.map(survivor).collect::<Float32Array>()))
+}
+
+/// As Arrow casts; null where a value has none in the new type.
+fn cast(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let options = CastOptions::default();
+    if let Ok(casted) = cast_with_options(values, to, &options) {
+        return Ok(casted);
+    }
+    // Some casts fail for all values because of one: then each is cast alone.
+    let mut parts = vec![new_empty_array(to)];
+    for row in 0..values.len() {
+        let casted = cast_with_options(&values.slice(row, 1), to, &options);
+        parts.push(casted.unwrap_or_else(|_| new_null_array(to, 1)));
+    }
+    let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+    concat(&parts)
+}
+
+/// What became null is out of range.
+fn compared(values: &ArrayRef, converted: ArrayRef) -> Converted {
     let mut failed = Vec::new();
-    if casted.null_count() > values.null_count() {
-        for row in (0..values.len()).filter(|row| values.is_valid(*row) && casted.is_null(*row)) {
+    if converted.null_count() > values.null_count() {
+        for row in (0..values.len()).filter(|row| values.is_valid(*row) && converted.is_null(*row))
+        {
             failed.push((row, Code::OUT_OF_RANGE));
         }
     }
-    Ok(Converted { values: casted, failed })
+    Converted { values: converted, failed }
 }
 
 fn parse(values: &ArrayRef, to: ColumnType) -> Result<Converted, ArrowError> {
@@ -192,6 +283,10 @@ mod tests {
                 "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
             ),
             ("boolean", "varchar(5)", "t", "true"),
+            ("double precision", "text", "1e300", "1e+300"),
+            ("double precision", "numeric", "1e20", "1e+20"),
+            ("real", "numeric(12,2)", "1e6", "1000000.00"),
+            ("timestamptz", "text", "0044-03-15 BC", "0044-03-15 00:00:00+00 BC"),
         ];
         for (from, to, text, expected) in examples {
             let (found, codes) = convert(from, to, &[text]);
@@ -210,6 +305,13 @@ mod tests {
         assert_eq!(convert("text", "integer", &["x"]).1, ["bad_integer"]);
         assert_eq!(convert("double precision", "integer", &["1e10"]).1, ["out_of_range"]);
         assert_eq!(convert("numeric(12,2)", "numeric(3,2)", &["10.00"]).1, ["out_of_range"]);
+    }
+
+    #[test]
+    fn a_nul_is_refused() {
+        let values: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("b\0")]));
+        let converted = Conversion::Keep.convert(&values, ColumnType::Text).expect("it converts");
+        assert_eq!(converted.failed, [(2, Code::NUL_BYTE)]);
     }
 
     #[test]

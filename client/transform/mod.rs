@@ -5,6 +5,7 @@
 //! what quarantine keeps of them is pseudonymised.
 
 mod conversion;
+mod instants;
 mod output;
 #[cfg(test)]
 mod tests;

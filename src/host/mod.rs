@@ -2,6 +2,7 @@
 
 pub mod core;
 pub mod logging;
+pub mod panic;
 pub mod pem;
 pub mod settings;
 pub mod shutdown;

@@ -5,6 +5,7 @@
 
 mod builder;
 mod fields;
+mod floats;
 mod numbers;
 mod numeric;
 mod text;

@@ -4,18 +4,11 @@
 //! ambiguous. ` BC` may follow, as PostgreSQL writes it. `infinity` and
 //! `-infinity` become the largest and the smallest number.
 
-use std::ops::Range;
-
-use crate::calendar::{CivilDate, DAY_MICROS};
+use crate::calendar::{CivilDate, DATE_DAYS, DAY_MICROS, TIMESTAMP_MICROS};
 use crate::reject::Code;
 
 use super::fields::trim;
 
-/// PostgreSQL's dates, from Julian day 0 to the end of the year 5874897, in days since 1970.
-const DATE_DAYS: Range<i64> = -2_440_588..2_145_042_906;
-/// PostgreSQL's timestamps in microseconds since 1970. They end in the year
-/// 294276, but an `i64` that counts from 1970 ends on 294247-01-10.
-const TIMESTAMP_MICROS: Range<i64> = -2_440_588 * DAY_MICROS..i64::MAX;
 /// PostgreSQL's largest distance from UTC, in whole hours.
 const ZONE_HOURS_MAX: u32 = 15;
 /// Digits of a fraction that are kept.
@@ -332,6 +325,9 @@ mod tests {
             assert_eq!(timestamptz(field.as_bytes()), noon, "{field}");
         }
         assert_eq!(timestamptz(b"2000-01-01"), Ok(Y2K * DAY_MICROS));
+        let ides = Ok(-735_160 * DAY_MICROS);
+        assert_eq!(timestamptz(b"0044-03-15 00:00:00+00 BC"), ides);
+        assert_eq!(timestamptz(b"0044-03-15 02:00:00+02 BC"), ides);
     }
 
     #[test]

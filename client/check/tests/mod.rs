@@ -168,7 +168,7 @@ fn on_fail_fail_stops_the_run_without_a_value() {
     let failure = checker.judge(&bad, &origin(1)).err().expect("the run stops");
     assert_eq!(
         failure.to_string(),
-        "row 17 of a.csv fails check not_listed of column \"status\", and on_fail = \"fail\" stops the run: mend the file, or let such rows go to quarantine"
+        "row 17 of a.csv fails check not_listed of column \"status\", and on_fail = \"fail\" stops the run: to keep such rows aside, set on_fail = \"quarantine\" and run with --new-rules"
     );
     let mut of_row = row_check(Some("in_order"), "age > 1");
     of_row.on_fail = OnFail::Fail;

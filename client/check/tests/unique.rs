@@ -124,7 +124,7 @@ fn memory_is_bounded() {
     let failure = checker.judge(&third, &origin(1)).err().expect("there is no room");
     assert_eq!(
         failure.to_string(),
-        "check unique of column \"uid\" cannot remember more than 2 values in 128 bytes: raise load.unique_memory, or drop the check and give the target table a unique index"
+        "check unique of column \"uid\" cannot remember more than 2 values in 128 bytes: raise load.unique_memory and run again, or give the target table a unique index instead, under another job name"
     );
     assert!(checker.remember("uid", SplitId(9), &[7; 24]).is_err());
 }

@@ -135,7 +135,10 @@ fn what_the_source_refused_is_cleaned_like_a_row() {
     let text = |text: &str| Some(text.to_owned());
     let bad_email = Reason::of_column(Code::BAD_EMAIL, "email");
     let expected = [
-        (vec![bad_count()], vec![text("x"), text("ann@x.example"), text(" n "), None]),
+        (
+            vec![bad_count(), Reason::of_column(Code::BAD_INTEGER, "id")],
+            vec![None, text("ann@x.example"), text(" n "), None],
+        ),
         (vec![bad_count(), bad_email], vec![text("0"), None, None, None]),
         (vec![unreadable], vec![None, None, None, text("1")]),
         (vec![too_few], Vec::new()),

@@ -4,6 +4,7 @@
 //! sessions try: each statement asks for the state under the row's lock.
 
 use ferry::position::{Fingerprint, Place};
+use ferry::reject::Code;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
@@ -171,6 +172,26 @@ pub(crate) async fn still_refused(
         .execute(conn)
         .await?;
     expect_rows(updated.rows_affected(), rows.len())
+}
+
+const UPDATE_CODE: &str = "
+UPDATE ferry.quarantine
+SET stage = $2::text, code = $3::text, column_name = NULL,
+    reasons = jsonb_build_array(jsonb_build_object('code', $3::text, 'column', NULL::text))
+WHERE quarantine_id = $1 AND state = 'open'";
+
+/// Writes that a row passed every stage but this one; it is locked and stays open.
+///
+/// Its record stays as it is: of a row that passes, none is made.
+pub(crate) async fn refused_after_all(
+    conn: &mut PgConnection,
+    id: i64,
+    stage: &str,
+    code: &Code,
+) -> Result<(), LedgerError> {
+    let updated =
+        sqlx::query(UPDATE_CODE).bind(id).bind(stage).bind(code.as_str()).execute(conn).await?;
+    expect_rows(updated.rows_affected(), 1)
 }
 
 /// Moves replayed rows of a split from the quarantined ones to the loaded and the filtered ones.
