@@ -214,7 +214,6 @@ fn refuse_unfit_pseudonym(
         return Ok(());
     };
     let hint = match (from.column_type, column.column_type) {
-        (_, None) => return Ok(()),
         (ColumnType::Bytea, Some(to)) if to != ColumnType::Bytea => {
             "bytes such as a pseudonym need bytea; for text of 64 characters, set form = \"hex\""
         }

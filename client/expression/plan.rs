@@ -87,7 +87,7 @@ impl Columns {
         let typed = numbers::with_checked_divisors(typed, &self.schema)?;
         let typed = numbers::with_checked_signs(typed, &self.schema)?;
         let typed = numbers::with_rounding(typed, &self.schema)?;
-        if self.has_failing_constant(&typed)? {
+        if has_failing_constant(&typed)? {
             return Ok(Err("it fails whatever the row holds".to_owned()));
         }
         let found = typed.get_type(&self.schema)?;
@@ -111,18 +111,6 @@ impl Columns {
             return Ok(Err("it fails whatever the row holds".to_owned()));
         }
         Ok(Ok(expression))
-    }
-
-    /// Whether arithmetic on constants fails: simplifying would let it wrap around.
-    fn has_failing_constant(&self, typed: &Expr) -> Result<bool, DataFusionError> {
-        let mut has_failing = false;
-        typed.apply(|part| {
-            if matches!(part, Expr::BinaryExpr(_)) && is_constant_arithmetic(part) {
-                has_failing = evaluate_constant(part).is_err();
-            }
-            Ok(if has_failing { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        })?;
-        Ok(has_failing)
     }
 
     /// What is wrong with the outermost part of a tree, if that can be told from its form.
@@ -306,6 +294,18 @@ pub(super) fn type_name(data_type: &DataType) -> String {
         DataType::Struct(_) => "a record".to_owned(),
         other => format!("{other}"),
     }
+}
+
+/// Whether arithmetic on constants fails: simplifying would let it wrap around.
+fn has_failing_constant(typed: &Expr) -> Result<bool, DataFusionError> {
+    let mut has_failing = false;
+    typed.apply(|part| {
+        if matches!(part, Expr::BinaryExpr(_)) && is_constant_arithmetic(part) {
+            has_failing = evaluate_constant(part).is_err();
+        }
+        Ok(if has_failing { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(has_failing)
 }
 
 /// A calculation of literals alone.

@@ -58,7 +58,8 @@ impl Conversion {
         match (from, to) {
             _ if from == to => Some(Self::Keep),
             (Varchar(from), Varchar(to)) if from <= to => Some(Self::Keep),
-            (Varchar(_) | Jsonb, Text) | (Numeric(_), Numeric(None)) => Some(Self::Keep),
+            (Varchar(_) | Jsonb, Text) => Some(Self::Keep),
+            (Numeric(_), Numeric(None)) if from.arrow_type() == to.arrow_type() => Some(Self::Keep),
             _ => Self::of_values(&from.arrow_type(), to),
         }
     }
@@ -134,9 +135,8 @@ fn rows_longer_than(values: &ArrayRef, bytes_max: i32) -> Vec<usize> {
     if offsets[offsets.len() - 1] - offsets[0] <= bytes_max {
         return Vec::new();
     }
-    let is_long = |row: &usize| {
-        values.is_valid(*row) && offsets[*row + 1] - offsets[*row] > bytes_max
-    };
+    let is_long =
+        |row: &usize| values.is_valid(*row) && offsets[*row + 1] - offsets[*row] > bytes_max;
     (0..values.len()).filter(is_long).collect()
 }
 
@@ -232,6 +232,7 @@ fn parse(values: &ArrayRef, to: ColumnType) -> Result<Converted, ArrowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::{BinaryArray, Date32Array, TimestampMicrosecondArray};
 
     fn column_type(name: &str) -> ColumnType {
         name.parse().expect("a type")
@@ -247,6 +248,7 @@ mod tests {
         let conversion = Conversion::of_column(column_type(from), column_type(to))
             .unwrap_or_else(|| panic!("{from} to {to}"));
         let converted = conversion.convert(&values, column_type(to)).expect("it converts");
+        assert_eq!(converted.values.data_type(), &column_type(to).arrow_type(), "{from} to {to}");
         let found = (0..texts.len()).map(|row| text_of(&converted.values, row)).collect();
         let codes = converted.failed.iter().map(|(_, code)| match code.as_str() {
             "out_of_range" => "out_of_range",
@@ -268,12 +270,21 @@ mod tests {
             ("numeric(12,2)", "integer", "2.50", "3"),
             ("numeric(12,2)", "numeric(12,1)", "-2.25", "-2.3"),
             ("numeric(12,2)", "numeric(50,3)", "2.25", "2.25"),
+            ("numeric(12,2)", "numeric", "2.5", "2.50"),
             ("double precision", "integer", "2.5", "2"),
             ("double precision", "numeric(12,2)", "2.345", "2.35"),
             ("real", "double precision", "0.5", "0.5"),
+            // Halfway between two of them, and written with fewer digits than it has.
+            ("double precision", "real", "1.000000059604644775390625", "1"),
             ("date", "timestamp", "2024-02-29", "2024-02-29 00:00:00"),
             ("timestamp", "date", "1969-12-31 23:00:00", "1969-12-31"),
             ("timestamptz", "timestamp", "2024-02-29 12:00:00+02", "2024-02-29 10:00:00"),
+            ("timestamp", "timestamptz", "2024-02-29 12:00", "2024-02-29 12:00:00+00"),
+            ("date", "timestamptz", "4714-11-24 BC", "4714-11-24 00:00:00+00 BC"),
+            ("timestamp", "date", "infinity", "infinity"),
+            ("timestamptz", "date", "-infinity", "-infinity"),
+            ("date", "timestamp", "-infinity", "-infinity"),
+            ("timestamp", "timestamptz", "infinity", "infinity"),
             ("text", "date", "2024-02-29", "2024-02-29"),
             ("text", "jsonb", r#"{"a": [1]}"#, r#"{"a": [1]}"#),
             (
@@ -305,6 +316,53 @@ mod tests {
         assert_eq!(convert("text", "integer", &["x"]).1, ["bad_integer"]);
         assert_eq!(convert("double precision", "integer", &["1e10"]).1, ["out_of_range"]);
         assert_eq!(convert("numeric(12,2)", "numeric(3,2)", &["10.00"]).1, ["out_of_range"]);
+    }
+
+    #[test]
+    fn one_instant_fails_no_other() {
+        let (found, codes) = convert("date", "timestamp", &["5874897-12-31", "infinity"]);
+        assert_eq!((found, codes), (vec![None, Some("infinity".to_owned())], vec!["out_of_range"]));
+        let micros = TimestampMicrosecondArray::from(vec![Some(0), Some(i64::MAX), None]);
+        let values: ArrayRef = Arc::new(micros);
+        // Arrow knows no infinity, and none of its casts of instants is used.
+        assert!(cast_with_options(&values, &DataType::Date32, &CastOptions::default()).is_err());
+        let casted = compared(&values, cast(&values, &DataType::Date32).expect("it casts"));
+        assert_eq!(casted.failed, [(1, Code::OUT_OF_RANGE)]);
+        assert_eq!(text_of(&casted.values, 0), Some("1970-01-01".to_owned()));
+        assert_eq!(casted.values.null_count(), 2);
+    }
+
+    #[test]
+    fn a_real_neither_overflows_nor_vanishes() {
+        let texts = ["1e39", "-1e-46", "0", "-0", "inf", "NaN", "1e-45", "3.4028235e38"];
+        let (found, codes) = convert("double precision", "real", &texts);
+        let found: Vec<&str> = found.iter().map(|text| text.as_deref().unwrap_or("none")).collect();
+        let expected = ["none", "none", "0", "-0", "Infinity", "NaN", "1e-45", "3.4028235e+38"];
+        assert_eq!(found, expected);
+        assert_eq!(codes, ["out_of_range", "out_of_range"]);
+    }
+
+    #[test]
+    fn a_day_that_postgresql_does_not_know_is_refused() {
+        let values: ArrayRef = Arc::new(Date32Array::from(vec![Some(0), Some(-2_440_589)]));
+        let converted = Conversion::Keep.convert(&values, ColumnType::Date).expect("it converts");
+        assert_eq!(converted.failed, [(1, Code::OUT_OF_RANGE)]);
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("abc"), None, Some("abcd")]));
+        assert_eq!(rows_longer_than(&texts, 3), [2]);
+        assert_eq!(rows_longer_than(&texts.slice(0, 2), 2), [0]);
+        assert!(rows_longer_than(&texts, 4).is_empty());
+        let bytes: ArrayRef = Arc::new(BinaryArray::from_iter_values(["abcd", "abc", "abcd"]));
+        assert_eq!(rows_longer_than(&bytes, 3), [0, 2]);
+        let long = "b".repeat(usize::try_from(TEXT_BYTES_MAX).expect("a length") + 1);
+        let values: ArrayRef = Arc::new(StringArray::from(vec!["a", long.as_str()]));
+        for conversion in [Conversion::Keep, Conversion::Parse] {
+            let converted = conversion.convert(&values, ColumnType::Text).expect("it converts");
+            assert_eq!(converted.failed, [(1, Code::TOO_LONG)]);
+        }
     }
 
     #[test]

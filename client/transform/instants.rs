@@ -134,7 +134,8 @@ mod tests {
     fn what_the_other_type_does_not_hold_is_null() {
         // 4714-11-24 BC and the day before; 294247-01-10, where an i64 ends, and the day after.
         let first = -2_440_588;
-        let days = days([first, first - 1, 106_751_991, 106_751_992, 2_145_042_905].map(Some).into());
+        let days =
+            days([first, first - 1, 106_751_991, 106_751_992, 2_145_042_905].map(Some).into());
         let converted = convert(&days, &timestamptz()).expect("it converts");
         let nulls: Vec<bool> = (0..5).map(|row| converted.is_null(row)).collect();
         assert_eq!(nulls, [false, true, false, true, true]);

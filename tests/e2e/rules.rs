@@ -315,8 +315,8 @@ fn rules_that_change_in_the_middle_of_a_run_are_refused_and_later_they_are_taken
     assert_accounts(&finished, 19_998, 1, 1);
 
     trip.source.append("people.csv", "3,three,12\n4,four,12\n");
-    let changed = CHANGING.replace("uid <> 3", "uid <> 4").replace("upper(", "lower(");
-    assert_accounts(&trip.run(&changed).expect_code(0), 1, 0, 1);
+    let mended = CHANGING.replace("uid <> 3", "uid <> 4").replace("upper(", "lower(");
+    assert_accounts(&trip.run(&mended).expect_code(0), 1, 0, 1);
     let made = trip.database.rows("SELECT uid, made FROM people WHERE uid <= 4 ORDER BY uid");
     assert_eq!(made, [["1", "NAME 1"], ["2", "NAME 2"], ["3", "three"], ["4", "NAME 4"]]);
 }

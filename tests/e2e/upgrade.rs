@@ -66,7 +66,7 @@ impl Old {
 
     /// The tables of 0.1.0, as its first migration made them.
     fn make_ledger(&self) {
-        let checksum = ferry::hex::encode(&Sha384::digest(FIRST_MIGRATION.as_bytes()).to_vec());
+        let checksum = ferry::hex::encode(&Sha384::digest(FIRST_MIGRATION.as_bytes()));
         self.database.execute(MIGRATION_TABLE);
         self.database.execute(FIRST_MIGRATION);
         self.database.execute(&format!(
