@@ -269,24 +269,35 @@ fn rules_are_read_without_source_and_database() {
     assert_eq!(rules.columns[0].clean, [CleanRule::Trim]);
 }
 
-#[test]
-fn the_example_is_read() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/customers/job.toml");
+/// A job file of the examples.
+fn example(name: &str) -> Job {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/customers").join(name);
     let mut raw: RawJob = read_toml(&path).expect("well-formed TOML");
     raw.database.url = Some("postgres://localhost/x".to_owned());
-    let job = Job::validate(raw).expect("a valid job");
-    assert!(job.columns.iter().any(ColumnRule::is_personal));
+    Job::validate(raw).expect("a valid job")
 }
 
 #[test]
-fn the_job_in_the_documentation_is_valid() {
-    let page = include_str!("../../docs/configuration.md");
-    let (_, example) = page.split_once("## A whole job").expect("its heading");
-    let (_, example) = example.split_once("```toml\n").expect("its beginning");
-    let (example, _) = example.split_once("```").expect("its end");
-    let mut raw = parse(example);
+fn the_examples_are_read() {
+    assert!(example("job.toml").columns.iter().any(ColumnRule::is_personal));
+    assert_eq!(example("full.toml").targets.len(), 2);
+}
+
+/// The first TOML block of a page after some words.
+fn job_in(page: &str, words: &str) -> Job {
+    let (_, text) = page.split_once(words).expect("the words before it");
+    let (_, text) = text.split_once("```toml\n").expect("its beginning");
+    let (text, _) = text.split_once("```").expect("its end");
+    let mut raw = parse(text);
     raw.database.url = Some("postgres://localhost/x".to_owned());
     raw.source.token_file = None;
-    let job = Job::validate(raw).expect("a valid job");
+    Job::validate(raw).expect("a valid job")
+}
+
+#[test]
+fn the_jobs_in_the_documentation_are_valid() {
+    let job = job_in(include_str!("../../docs/configuration.md"), "## A whole job");
     assert!(job.targets.len() > 1 && job.transform != Transform::default());
+    let job = job_in(include_str!("../../README.md"), "in `job.toml`");
+    assert_eq!(job.targets.len(), 2);
 }
