@@ -46,7 +46,7 @@ pub(crate) enum PipelineError {
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// A batch does not fit its schema.
-    #[error("the source sent a batch that does not fit its schema")]
+    #[error("a batch does not fit the columns that were planned: this is a defect of ferry")]
     Arrow(#[from] ArrowError),
     /// A step panicked.
     #[error("a step of the pipeline ended unexpectedly: this is a defect of ferry")]
