@@ -11,7 +11,7 @@ use crate::job::{Job, Overrides};
 /// What to load; flags go before the environment, and that goes before the job file.
 #[derive(Args)]
 pub(super) struct JobArguments {
-    /// Job file; every setting in it has a flag too.
+    /// Job file; settings that fit a flag have one too.
     #[arg(value_name = "JOB")]
     job: Option<PathBuf>,
     /// Name under which the ledger remembers what was loaded.

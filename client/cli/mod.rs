@@ -35,7 +35,8 @@ Examples:
 
 Exit codes:
   0 done   1 unexpected   2 usage or configuration   3 source unreachable
-  4 database unreachable   5 rejects over the limit   6 accounts do not close
+  4 database unreachable   5 rejects over the limit, or a check that stops the run
+  6 accounts do not close
   7 the source refused   8 the database refused   130 stopped by a signal";
 
 /// How long stages that are at work may take to notice the end.
@@ -81,7 +82,7 @@ enum Verb {
 struct RunArguments {
     #[command(flatten)]
     job: JobArguments,
-    /// Let an unfinished run that began with other checks, expressions or targets go on with these.
+    /// Let an unfinished run that began with other checks or expressions go on with these.
     #[arg(long)]
     new_rules: bool,
     /// Print the summary as one JSON object.

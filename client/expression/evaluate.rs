@@ -1,13 +1,13 @@
 //! Evaluates an expression over a batch; rows for which it fails are found and left null.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, Schema};
 use arrow_select::concat::concat;
+use ferry::host::panic;
 use ferry::values::text_of;
 
 use super::{Expression, plan};
@@ -63,8 +63,8 @@ impl Expression {
     /// `None` if a row fails.
     fn try_evaluate(&self, records: &RecordBatch) -> Option<ArrayRef> {
         // A kernel that panics, such as on a text of more than 2 GiB, fails for the row.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.plan.evaluate(records)));
-        let values = outcome.ok()?.ok()?.into_array(records.num_rows()).ok()?;
+        let outcome = panic::caught(|| self.plan.evaluate(records))?;
+        let values = outcome.ok()?.into_array(records.num_rows()).ok()?;
         if values.data_type() == &self.data_type {
             return Some(values);
         }

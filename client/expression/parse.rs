@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{Expr, Ident, visit_expressions};
 use datafusion_sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_sql::sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
@@ -13,7 +14,9 @@ use super::error::{ExpressionError, place_in_message};
 const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
 /// Most tokens of an expression: a chain of operators nests without parentheses.
 const TOKENS_MAX: usize = 1500;
-/// Deepest nesting of an expression.
+/// Most parentheses and CASEs in each other: the time to plan calls doubles with each.
+const LEVELS_MAX: usize = 16;
+/// Deepest recursion of the parser.
 const DEPTH_MAX: usize = 50;
 
 /// Parses one expression and nothing behind it.
@@ -25,8 +28,7 @@ pub(super) fn parse(setting: &str, text: &str) -> Result<Expr, ExpressionError> 
     let failed = |error: ParserError| syntax_error(setting, text, &error);
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, text).tokenize();
-    if tokens.is_ok_and(|tokens| tokens.len() > TOKENS_MAX) {
-        let problem = format!("it has more than {TOKENS_MAX} words, signs and spaces");
+    if let Some(problem) = tokens.ok().and_then(|tokens| too_much(&tokens)) {
         return Err(ExpressionError::new(setting, "", None, problem));
     }
     let mut parser =
@@ -38,6 +40,27 @@ pub(super) fn parse(setting: &str, text: &str) -> Result<Expr, ExpressionError> 
         return Err(ExpressionError::new(setting, text, Some(behind.span), problem));
     }
     Ok(parsed)
+}
+
+/// Why an expression is more than can be planned in a moment, if it is.
+fn too_much(tokens: &[Token]) -> Option<String> {
+    if tokens.len() > TOKENS_MAX {
+        return Some(format!("it has more than {TOKENS_MAX} words, signs and spaces"));
+    }
+    let mut depth = 0_usize;
+    for token in tokens {
+        match token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Word(word) if word.keyword == Keyword::CASE => depth += 1,
+            Token::Word(word) if word.keyword == Keyword::END => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > LEVELS_MAX {
+            return Some(format!("it is nested more than {LEVELS_MAX} levels deep"));
+        }
+    }
+    None
 }
 
 fn syntax_error(setting: &str, text: &str, error: &ParserError) -> ExpressionError {

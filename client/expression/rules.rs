@@ -5,6 +5,7 @@ use datafusion_common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError};
 use datafusion_expr::expr::BinaryExpr;
 use datafusion_expr::{Expr, ExprSchemable as _, Operator};
+use regex::Regex;
 
 /// Functions whose second argument is a regular expression.
 const REGEX_FUNCTIONS: [&str; 4] =
@@ -17,9 +18,8 @@ pub(super) fn refused(
 ) -> Result<Option<String>, DataFusionError> {
     let mut problem = None;
     expression.apply(|part| {
-        if pattern_of(part).is_some_and(|pattern| !matches!(pattern, Expr::Literal(..))) {
-            // One of a record could take hours.
-            problem = Some("a regular expression must be written out as text");
+        if let Some(pattern) = pattern_of(part) {
+            problem = refused_pattern(pattern);
         }
         for (left, right) in compared(part) {
             if is_text_against_number(left, right, schema)?
@@ -55,6 +55,19 @@ fn pattern_of(part: &Expr) -> Option<&Expr> {
         }) => Some(right),
         Expr::ScalarFunction(call) if REGEX_FUNCTIONS.contains(&call.name()) => call.args.get(1),
         _ => None,
+    }
+}
+
+/// Why a regular expression is refused, if it is: one of a record could take hours.
+fn refused_pattern(pattern: &Expr) -> Option<&'static str> {
+    match pattern {
+        Expr::Literal(value, _) => match value.try_as_str() {
+            Some(Some(text)) if Regex::new(text).is_err() => {
+                Some("its regular expression is not one that the regex crate takes, or too large")
+            }
+            _ => None,
+        },
+        _ => Some("a regular expression must be written out as text"),
     }
 }
 

@@ -135,7 +135,10 @@ fn what_would_surprise_is_refused() {
     assert!(error("1 / 0").contains("it fails whatever the row holds"));
     assert!(error("INTERVAL '1 day'").contains("no column can hold"));
     assert!(error("first_name; DROP TABLE x").contains("ends before"));
-    assert!(error(&"(".repeat(200)).contains("nested too deeply"));
+    assert!(error(&"(".repeat(200)).contains("nested more than"));
+    assert!(error(&format!("{}age{}", "abs(".repeat(17), ")".repeat(17))).contains("nested more"));
+    assert!(error("first_name ~ '('").contains("regular expression"));
+    assert!(error("regexp_count(first_name, '(?<=x)y')").contains("regular expression"));
 }
 
 #[test]

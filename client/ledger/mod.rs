@@ -78,7 +78,7 @@ pub(crate) enum LedgerError {
     },
     /// The job checks or transforms otherwise than its unfinished run.
     #[error(
-        "run {run} of this job is not finished and began with other checks, expressions or targets: finish it with the old ones first, or let it go on with the new ones (--new-rules)"
+        "run {run} of this job is not finished and began with other checks or expressions: finish it with the old ones first, or let it go on with the new ones (--new-rules)"
     )]
     RulesChanged {
         /// The unfinished run.

@@ -32,7 +32,7 @@ pub(crate) struct RunFacts<'a> {
     pub(crate) old_rules: OldRules,
 }
 
-/// What becomes of an unfinished run whose checks, expressions or targets differ from the job's.
+/// What becomes of an unfinished run whose checks or expressions differ from the job's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OldRules {
     /// It is left alone, and the job refused.

@@ -197,9 +197,18 @@ impl Receiver {
                 }
                 Step::End(end) => {
                     self.check_end(&end)?;
-                    return Ok(None);
+                    return self.end().await;
                 }
             }
+        }
+    }
+
+    /// Reads the trailers too: a stream that is dropped before them counts as
+    /// reset, and a connection takes a thousand of those.
+    async fn end(&mut self) -> Result<Option<Batch<Raw>>, SourceError> {
+        match self.stream.message().await? {
+            None => Ok(None),
+            Some(_) => Err(SourceError::Protocol("a message came after the end".to_owned())),
         }
     }
 

@@ -233,7 +233,8 @@ impl<'a> Attempt<'a> {
     /// Says in the log which columns look like personal data and are not declared.
     async fn warn_of_suspects(&mut self, plan: &Plan) {
         let columns = &self.stages.source_columns;
-        match sample::suspects(self.job, &mut self.source, columns, &plan.splits).await {
+        let sampling = sample::suspects(self.job, &mut self.source, columns, &plan.splits);
+        match unless_stopped(&mut self.shutdown, sampling).await {
             Ok(suspects) => {
                 for suspect in suspects {
                     tracing::warn!(column = suspect.column, "{suspect}");
