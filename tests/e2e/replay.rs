@@ -370,3 +370,17 @@ fn a_job_that_no_longer_hashes_a_column_or_has_another_key_is_refused() {
     assert_eq!(orders.database.rows(people), [["2", "1", "64"]]);
     assert!(!orders.database.dump().contains("x.example"), "a raw e-mail is in the database");
 }
+
+/// More streams than a connection forgives if each is dropped before its end.
+#[test]
+fn thousands_of_scattered_rows_are_replayed_over_one_connection() {
+    let mut file = "id,status,note\n".to_owned();
+    for id in 0..2400 {
+        let status = if id % 2 == 0 { "new" } else { "lost" };
+        let _ = writeln!(file, "{id},{status},x");
+    }
+    let orders = Orders::new(&[("id", "integer")], &file);
+    orders.run(ONLY_NEW);
+    orders.assert_replay("", 1200, 0, 0);
+    assert_eq!(orders.database.count("orders"), 2400);
+}

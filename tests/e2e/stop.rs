@@ -103,9 +103,8 @@ async fn open_stream(url: String) -> tonic::Streaming<proto::ReadBatchesResponse
     service.read_batches(request).await.unwrap().into_inner()
 }
 
-/// The client's connection must go on in the background to take its leave.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_open_stream_ends_at_the_end_of_a_batch() {
+/// What ends a stream whose server is told to stop; the batches before it are whole.
+async fn status_of_stopped_stream() -> tonic::Status {
     let (_source, server) = numbers("");
     let mut stream = open_stream(server.url().to_owned()).await;
     let first = stream.message().await.unwrap().unwrap();
@@ -128,9 +127,25 @@ async fn an_open_stream_ends_at_the_end_of_a_batch() {
             Err(status) => break status,
         }
     };
+    let _ = server.process.finish_within(20).expect_code(0);
+    status
+}
+
+/// The client's connection must go on in the background to take its leave.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_stream_ends_at_the_end_of_a_batch() {
+    let mut status = status_of_stopped_stream().await;
+    // On a busy machine TCP may drop the last frame: the server has closed its
+    // end before it has read the client's last acknowledgement.
+    for _ in 0..4 {
+        if status.code() == Code::Unavailable {
+            break;
+        }
+        assert!(format!("{status:?}").contains("ConnectionReset"), "{status:?}");
+        status = status_of_stopped_stream().await;
+    }
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(status.message().contains("stopping"), "{status:?}");
-    let _ = server.process.finish_within(20).expect_code(0);
 }
 
 #[tokio::test]
