@@ -44,7 +44,8 @@ pub(super) fn loaded_name<'a>(
     }
     let renamed = transform.rename.iter().find(|(before, _)| before == column);
     let name = renamed.map_or(column, |(_, after)| after.as_str());
-    if transform.set.iter().any(|(set, _)| set == name) {
+    // A `set` works on the name of the source, before any renaming.
+    if transform.set.iter().any(|(set, _)| set == column || set == name) {
         return Err(PiiError::Overwritten { column: name.to_owned() });
     }
     Ok(name)
@@ -238,8 +239,8 @@ mod tests {
     fn a_column_is_followed_through_the_transformation() {
         let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
         let transform = Transform {
-            rename: vec![pair("email", "mail"), pair("phone", "tel")],
-            set: vec![pair("tel", "'x'")],
+            rename: vec![pair("email", "mail"), pair("phone", "tel"), pair("fax", "fax_number")],
+            set: vec![pair("tel", "'x'"), pair("fax", "'x'")],
             drop: vec!["note".to_owned()],
             ..Transform::default()
         };
@@ -247,6 +248,7 @@ mod tests {
         assert_eq!(name("email").ok(), Some("mail"));
         assert_eq!(name("uid").ok(), Some("uid"));
         assert!(matches!(name("phone"), Err(PiiError::Overwritten { .. })));
+        assert!(matches!(name("fax"), Err(PiiError::Overwritten { .. })));
         assert!(matches!(name("note"), Err(PiiError::NotLoaded { .. })));
     }
 }

@@ -34,6 +34,7 @@ use crate::receive::{self, Plan, PlannedFile, Source};
 use crate::report::{Display, Progress, RunReport};
 
 use accounts::RejectGuard;
+use prepare::Prepared;
 pub(crate) use prepare::{APPLICATION_NAME, look_up_columns};
 pub(crate) use sample::suspects;
 pub(crate) use stages::stages;
@@ -186,8 +187,9 @@ impl<'a> Attempt<'a> {
     ) -> Result<Self, ClientError> {
         let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
         let mut source = receive::connect(&job.source).await?;
-        let plan = prepare::prepare(job, &mut source, &mut connection, key).await?;
-        let stages = Arc::new(stages(job, &plan)?);
+        let Prepared { plan, stages } =
+            prepare::prepare(job, &mut source, &mut connection, key).await?;
+        let stages = Arc::new(stages);
         let worker = WorkerId::random()?;
         workers::hold(&mut connection, worker).await?;
         let run_id = open_run(job, &plan, key, old_rules, &mut connection).await?;

@@ -10,10 +10,19 @@ use crate::job::Job;
 use crate::key::PseudonymKey;
 use crate::ledger::{files, lock_job, migrate};
 use crate::load::catalogue::TargetTable;
+use crate::pipeline::Stages;
 use crate::receive::Source;
 
 /// Name of the program in `pg_stat_activity`.
 pub(crate) const APPLICATION_NAME: &str = "ferry-client";
+
+/// What becomes of every column, and the stages that do it.
+pub(super) struct Prepared {
+    /// What goes into which column.
+    pub(super) plan: ColumnPlan,
+    /// What each batch goes through.
+    pub(super) stages: Stages,
+}
 
 /// Makes the ledger and the targets ready.
 pub(super) async fn prepare(
@@ -21,21 +30,22 @@ pub(super) async fn prepare(
     source: &mut Source,
     connection: &mut PgConnection,
     key: Option<&PseudonymKey>,
-) -> Result<ColumnPlan, ClientError> {
+) -> Result<Prepared, ClientError> {
     let dataset_columns = source.dataset_columns(&job.source.dataset).await?;
     let plan = look_up_columns(job, &dataset_columns, connection, key).await?;
     // What is wrong with a rule is found before a table is made.
-    stages(job, &plan)?;
+    let made = stages(job, &plan)?;
     if !migrate::is_current(connection).await? {
         let applied = migrate::migrate(connection).await?;
         tracing::info!(?applied, "ledger brought up to date");
     }
     if plan.targets.iter().all(|target| target.ddl.is_none()) {
-        return Ok(plan);
+        return Ok(Prepared { plan, stages: made });
     }
     make_tables(job, &plan, connection).await?;
     // Another worker may have made them first, in its own way.
-    look_up_columns(job, &dataset_columns, connection, key).await
+    let plan = look_up_columns(job, &dataset_columns, connection, key).await?;
+    Ok(Prepared { stages: stages(job, &plan)?, plan })
 }
 
 /// Decides what goes into which column; changes nothing.

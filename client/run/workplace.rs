@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::prepare::{self, APPLICATION_NAME};
-use super::stages::stages;
+use super::prepare::{self, APPLICATION_NAME, Prepared};
 use crate::check::CheckFailure;
 use crate::columns::{SourceColumn, columns_json};
 use crate::database;
@@ -37,8 +36,9 @@ pub(crate) async fn open_workplace(job: &Job) -> Result<Workplace, ClientError> 
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
     let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
     let mut source = receive::connect(&job.source).await?;
-    let plan = prepare::prepare(job, &mut source, &mut connection, key.as_ref()).await?;
-    let stages = Arc::new(stages(job, &plan)?);
+    let Prepared { plan, stages } =
+        prepare::prepare(job, &mut source, &mut connection, key.as_ref()).await?;
+    let stages = Arc::new(stages);
     // As for a run: what was pseudonymised stays so, under the same key.
     let key_id = key.as_ref().map(PseudonymKey::id);
     let columns = columns_json(&plan);
