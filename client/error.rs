@@ -1,5 +1,7 @@
 //! Every way in which the program ends badly, each with its exit code.
 
+mod trouble;
+
 use crate::check::{CheckError, CheckFailure};
 use crate::clean::CleanError;
 use crate::columns::ColumnError;
@@ -7,12 +9,16 @@ use crate::database::{DatabaseError, StatementError};
 use crate::demo::DemoError;
 use crate::job::JobError;
 use crate::key::KeyError;
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, RunId};
 use crate::load::catalogue::CatalogueError;
 use crate::load::commit::{CopyError, LoadError};
+use crate::load::replace::ReplaceError;
+use crate::names::TableName;
 use crate::pii::PiiError;
 use crate::pipeline::PipelineError;
 use crate::receive::SourceError;
+
+pub(crate) use trouble::Trouble;
 
 /// Exit codes, as `docs/exit-codes.md` lists them.
 mod exit {
@@ -86,6 +92,19 @@ pub(crate) enum ClientError {
         /// Name of the table.
         table: String,
     },
+    /// A table cannot be replaced.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
+    /// The table that an unfinished run fills has vanished.
+    #[error(
+        "table {table}, which run {run} fills before it replaces another one, is gone: begin again with --run new"
+    )]
+    IncomingGone {
+        /// The unfinished run.
+        run: RunId,
+        /// The table that it filled.
+        table: TableName,
+    },
     /// More rows were refused than the job allows.
     #[error(
         "{quarantined} {scope} were refused, more than load.max_rejects = {limit} allows: `ferry-client quarantine list` shows why"
@@ -116,6 +135,12 @@ pub(crate) enum ClientError {
     /// There is no such row.
     #[error("no row {id} in quarantine: `ferry-client quarantine list` shows them")]
     NotInQuarantine {
+        /// Number that was asked for.
+        id: i64,
+    },
+    /// There is no such run.
+    #[error("no run {id}: `ferry-client runs` lists them")]
+    NoRun {
         /// Number that was asked for.
         id: i64,
     },
@@ -179,6 +204,7 @@ impl ClientError {
             | Self::Check(_)
             | Self::NothingSelected
             | Self::NotInQuarantine { .. }
+            | Self::NoRun { .. }
             | Self::ExportExists { .. } => ("configuration", exit::USAGE),
             Self::CheckFailure(error) => check_class(error),
             Self::Pii(error) => pii_class(error),
@@ -192,6 +218,10 @@ impl ClientError {
             }
             Self::TargetGone { .. } => ("target_gone", exit::DATABASE_REFUSED),
             Self::Catalogue(_) => ("database_refused", exit::DATABASE_REFUSED),
+            Self::Replace(ReplaceError::Database(error)) => database_class(error),
+            Self::Replace(_) | Self::IncomingGone { .. } => {
+                ("replace_refused", exit::DATABASE_REFUSED)
+            }
             Self::Ledger(error) => ledger_class(error),
             Self::Pipeline(error) => pipeline_class(error),
             Self::Rewritten { .. } => ("file_rewritten", exit::SOURCE_REFUSED),
@@ -246,6 +276,13 @@ fn column_class(error: &ColumnError) -> (&'static str, u8) {
         | ColumnError::NoColumns(_)
         | ColumnError::NoKey(_)
         | ColumnError::Expression(_) => ("configuration", exit::USAGE),
+        ColumnError::Drifted { .. } | ColumnError::FilesWithoutHeader { .. } => {
+            ("drift", exit::SOURCE_REFUSED)
+        }
+        ColumnError::AppearedUndeclared { .. } | ColumnError::CannotAdd { .. } => {
+            ("configuration", exit::USAGE)
+        }
+        ColumnError::MissingGrant { .. } => ("database_refused", exit::DATABASE_REFUSED),
         _ => ("target_does_not_fit", exit::DATABASE_REFUSED),
     }
 }
@@ -278,9 +315,11 @@ fn ledger_class(error: &LedgerError) -> (&'static str, u8) {
         LedgerError::JobChanged { .. }
         | LedgerError::ColumnsChanged { .. }
         | LedgerError::KeyChanged { .. }
+        | LedgerError::DatasetChanged { .. }
         | LedgerError::RulesChanged { .. }
         | LedgerError::ClaimsOfOtherKey { .. }
         | LedgerError::NoLongerHashed { .. } => ("configuration", exit::USAGE),
+        LedgerError::EndedByOther { .. } => ("ended_by_other", exit::DATABASE_REFUSED),
         _ => ("ledger", exit::DATABASE_REFUSED),
     }
 }

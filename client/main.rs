@@ -9,6 +9,7 @@ mod database;
 mod demo;
 mod error;
 mod expression;
+mod history;
 mod job;
 mod key;
 mod ledger;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow_schema::ArrowError;
 use ferry::host::shutdown::Shutdown;
+use ferry::position::Position;
 use ferry::schema::Column;
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
@@ -17,10 +18,11 @@ use crate::check::{CheckFailure, Checker};
 use crate::clean::Cleaner;
 use crate::ledger::splits::ClaimedSplit;
 use crate::load::commit::{Chunk, CommitLimits, Committed, Committer, CopyError, LoadError};
-use crate::load::copy::{EncodeError, TableCopy};
+use crate::load::copy::EncodeError;
+use crate::load::table::TableLoad;
 use crate::pseudonym::Pseudonymiser;
-use crate::receive::{Raw, Receiver, Source, SourceError};
-use crate::stage::{Batch, Origin};
+use crate::receive::{Misfit, Raw, Receiver, Source, SourceError};
+use crate::stage::{Batch, Origin, Pace};
 use crate::transform::{Loadable, Transformer};
 
 /// Batches that wait between two steps.
@@ -53,10 +55,19 @@ pub(crate) enum PipelineError {
     Broken(#[from] JoinError),
 }
 
+impl PipelineError {
+    /// Whether a swift load met a row that PostgreSQL refuses: a careful one can tell which.
+    pub(crate) fn refuses_row(&self) -> bool {
+        matches!(self, Self::Load(error) if error.refuses_row())
+    }
+}
+
 /// What a batch goes through between the source and the targets.
 pub(crate) struct Stages {
     /// Columns asked of the source.
     pub(crate) source_columns: Vec<Column>,
+    /// What becomes of rows of a file whose columns are others.
+    pub(crate) misfit: Misfit,
     /// How texts are cleaned.
     pub(crate) cleaner: Cleaner,
     /// What rows are checked against.
@@ -65,8 +76,8 @@ pub(crate) struct Stages {
     pub(crate) pseudonymiser: Pseudonymiser,
     /// What becomes of rows and columns before they are loaded.
     pub(crate) transformer: Transformer,
-    /// How rows are written for each table of the job.
-    pub(crate) tables: Vec<TableCopy>,
+    /// How rows are loaded into each table of the job.
+    pub(crate) tables: Vec<TableLoad>,
 }
 
 impl Stages {
@@ -76,30 +87,44 @@ impl Stages {
         batch: Batch<Raw>,
         origin: &Origin,
     ) -> Result<Batch<Loadable>, PipelineError> {
+        self.make_loadable(batch, origin, Pace::Swift)
+    }
+
+    fn make_loadable(
+        &self,
+        batch: Batch<Raw>,
+        origin: &Origin,
+        pace: Pace,
+    ) -> Result<Batch<Loadable>, PipelineError> {
         let batch = self.cleaner.clean(batch)?;
         let batch = self.checker.check(batch, origin)?;
         let batch = self.pseudonymiser.pseudonymise(batch)?;
-        Ok(self.transformer.transform(batch)?)
+        Ok(self.transformer.transform(batch, pace)?)
     }
 
-    /// Takes a batch through every stage, into tuples for each table.
+    /// Takes a batch through every stage, into tuples for careful loading.
+    ///
+    /// `rows_before` is added to the number of each row in its file, see
+    /// [`TableLoad::encode`].
     pub(crate) fn process(
         &self,
         batch: Batch<Raw>,
         origin: &Origin,
+        rows_before: u64,
     ) -> Result<Chunk, PipelineError> {
-        self.process_into(batch, origin, vec![Vec::new(); self.tables.len()])
+        let batch = self.make_loadable(batch, origin, Pace::Careful)?;
+        self.encode(batch, Pace::Careful, rows_before, vec![Vec::new(); self.tables.len()])
     }
 
-    fn process_into(
+    fn encode(
         &self,
-        batch: Batch<Raw>,
-        origin: &Origin,
+        batch: Batch<Loadable>,
+        pace: Pace,
+        rows_before: u64,
         mut tuples: Vec<Vec<u8>>,
     ) -> Result<Chunk, PipelineError> {
-        let batch = self.prepare(batch, origin)?;
         for (table, tuples) in self.tables.iter().zip(&mut tuples) {
-            table.encode(&batch, tuples)?;
+            table.encode(&batch, pace, rows_before, tuples)?;
         }
         Ok(Chunk {
             tuples,
@@ -109,6 +134,7 @@ impl Stages {
             quarantined: batch.quarantined,
             claims: batch.claims,
             places: batch.rows.places,
+            evidence: batch.evidence,
         })
     }
 }
@@ -121,6 +147,18 @@ pub(crate) struct SplitLoad<'a> {
     pub(crate) stages: &'a Arc<Stages>,
     pub(crate) limits: CommitLimits,
     pub(crate) shutdown: &'a mut Shutdown,
+    pub(crate) pace: Pace,
+}
+
+/// How a load of a split ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoadEnd {
+    /// With the end of the split.
+    Whole,
+    /// Because a stop was requested.
+    Stopped,
+    /// Careful as it was, it has met no refused row for a while: go on swiftly from here.
+    Clean(Position),
 }
 
 impl SplitLoad<'_> {
@@ -131,37 +169,67 @@ impl SplitLoad<'_> {
     /// load with an error.
     pub(crate) async fn run<E: From<PipelineError>>(
         self,
-        mut is_over: impl FnMut(u64, u64) -> bool,
-        mut on_commit: impl FnMut(&Committed) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut is_over: impl FnMut(u64, u64) -> bool + Send,
+        mut on_commit: impl FnMut(&Committed) -> Result<(), E> + Send,
+    ) -> Result<LoadEnd, E> {
         let position = self.claim.next;
-        let columns = &self.stages.source_columns;
-        let opened = self.source.read(&self.claim.split, position, columns).await;
-        let receiver = opened.map_err(PipelineError::from)?;
-        let (batch_sender, batches) = mpsc::channel(CHANNEL_BATCHES);
-        let (chunk_sender, mut chunks) = mpsc::channel(CHANNEL_BATCHES);
-        let receiving = tokio::spawn(receive_all(receiver, batch_sender));
-        let stages = Arc::clone(self.stages);
-        let origin = Origin { file: self.claim.split.file.clone(), split: self.claim.split_id };
-        let processing = tokio::task::spawn_blocking(move || {
-            process_all(&stages, &origin, batches, &chunk_sender)
-        });
+        let Stages { source_columns, misfit, tables, .. } = &**self.stages;
+        let header = self.claim.header.as_deref();
+        let split = &self.claim.split;
+        let opened = self.source.read(split, position, source_columns, header, misfit).await;
+        let Steps { mut chunks, receiving, processing } =
+            Steps::begin(opened.map_err(PipelineError::from)?, self.stages, self.claim, self.pace);
         let mut committer = Committer {
             connection: self.connection,
             claim: self.claim,
-            tables: &self.stages.tables,
+            tables,
             limits: self.limits,
             position,
+            pace: self.pace,
         };
+        let mut clean_from = position;
         while let Some(first) = first_chunk(&mut chunks, self.shutdown).await {
             let outcome = committer.commit(first, &mut chunks, self.shutdown, &mut is_over).await;
-            on_commit(&outcome.map_err(PipelineError::from)?)?;
+            let committed = outcome.map_err(PipelineError::from)?;
+            on_commit(&committed)?;
+            if committed.refused > 0 {
+                clean_from = committed.end;
+            }
+            let clean_bytes = committed.end.byte_offset - clean_from.byte_offset;
+            // A swift transaction that fails is in vain. This pays for it in advance.
+            let is_clean = self.pace == Pace::Careful && clean_bytes >= self.limits.bytes;
+            if is_clean && committed.end != split.end {
+                receiving.abort();
+                return Ok(LoadEnd::Clean(committed.end));
+            }
         }
         if self.shutdown.is_requested() {
             receiving.abort();
-            return Ok(());
+            return Ok(LoadEnd::Stopped);
         }
-        finish(receiving, processing).await.map_err(E::from)
+        finish(receiving, processing).await?;
+        Ok(LoadEnd::Whole)
+    }
+}
+
+/// The steps before the load, at work.
+struct Steps {
+    chunks: mpsc::Receiver<Chunk>,
+    receiving: JoinHandle<Result<(), SourceError>>,
+    processing: JoinHandle<Result<(), PipelineError>>,
+}
+
+impl Steps {
+    fn begin(receiver: Receiver, stages: &Arc<Stages>, claim: &ClaimedSplit, pace: Pace) -> Self {
+        let (batch_sender, batches) = mpsc::channel(CHANNEL_BATCHES);
+        let (chunk_sender, chunks) = mpsc::channel(CHANNEL_BATCHES);
+        let receiving = tokio::spawn(receive_all(receiver, batch_sender));
+        let stages = Arc::clone(stages);
+        let origin = Origin { file: claim.split.file.clone(), split: claim.split_id };
+        let processing = tokio::task::spawn_blocking(move || {
+            process_all(&stages, &origin, pace, batches, &chunk_sender)
+        });
+        Self { chunks, receiving, processing }
     }
 }
 
@@ -200,6 +268,7 @@ async fn receive_all(
 fn process_all(
     stages: &Stages,
     origin: &Origin,
+    pace: Pace,
     mut batches: mpsc::Receiver<Batch<Raw>>,
     chunks: &mpsc::Sender<Chunk>,
 ) -> Result<(), PipelineError> {
@@ -207,7 +276,8 @@ fn process_all(
     while let Some(batch) = batches.blocking_recv() {
         // The next batch is probably as large as the one before it.
         let tuples = tuple_bytes.iter().map(|bytes| Vec::with_capacity(*bytes)).collect();
-        let chunk = stages.process_into(batch, origin, tuples)?;
+        let batch = stages.make_loadable(batch, origin, pace)?;
+        let chunk = stages.encode(batch, pace, 0, tuples)?;
         tuple_bytes = chunk.tuples.iter().map(Vec::len).collect();
         if chunks.blocking_send(chunk).is_err() {
             break;

@@ -2,50 +2,62 @@
 
 use ferry::host::settings::ByteSize;
 use ferry::position::Split;
-use ferry::schema::Column;
 
-use crate::columns::{ColumnPlan, SourceColumn, columns_json};
+use crate::columns::{ColumnPlan, SourceColumn, TargetPlan, columns_json};
 use crate::database;
 use crate::error::ClientError;
-use crate::job::{Job, Pii};
+use crate::job::{Job, Mode, Pii};
 use crate::key::PseudonymKey;
-use crate::ledger::{LedgerError, files, migrate, runs};
+use crate::ledger::{migrate, runs};
 use crate::output;
+use crate::pipeline::Stages;
 use crate::receive::{self, Plan, PlannedFile, Source};
-use crate::run::{APPLICATION_NAME, look_up_columns, refuse_rewritten, stages, suspects};
+use crate::run::{
+    APPLICATION_NAME, Destination, RunOptions, Survey, refuse_rewritten, stages, survey, suspects,
+};
 
 /// Prints the plan of a job.
-pub(crate) async fn show(job: &Job) -> Result<(), ClientError> {
+pub(crate) async fn show(job: &Job, options: &RunOptions) -> Result<(), ClientError> {
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
     let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
     let mut source = receive::connect(&job.source).await?;
-    let dataset = &job.source.dataset;
-    let dataset_columns = source.dataset_columns(dataset).await?;
-    let columns = look_up_columns(job, &dataset_columns, &mut connection, key.as_ref()).await?;
+    let surveying = survey(job, options, &mut source, &mut connection, key.as_ref());
+    let survey = surveying.await?;
+    let columns = &survey.columns;
     // Finds what is wrong with a rule, as a run would.
-    stages(job, &columns)?;
-    // Before the first run there is no ledger, and nothing is known of any file.
-    let mut known = Vec::new();
+    let stages = stages(job, columns, survey.drift.misfit(job), Destination::Live)?;
     if migrate::is_current(&mut connection).await? {
-        known = files::known(&mut connection, &job.name, dataset).await?;
         let key_id = key.as_ref().map(PseudonymKey::id);
-        let now = columns_json(&columns);
+        let now = columns_json(columns);
         runs::refuse_unsafe_change(&mut connection, &job.name, &now, key_id.as_deref()).await?;
-    } else if migrate::exists(&mut connection).await? {
-        return Err(LedgerError::NotCurrent.into());
     }
-    let wanted = columns.source_columns();
-    let plan = source.plan(dataset, &wanted, job.load.split_bytes, &known).await?;
 
-    output::line(format!("job {}: {} -> {}", job.name, dataset, columns.table_names()));
-    show_sources(&columns, key.as_ref());
-    show_targets(&columns);
+    let dataset = &job.source.dataset;
+    output::line(format!("job {}: {dataset} -> {}", job.name, columns.table_names()));
+    show_drift(job, &survey);
+    show_sources(columns, key.as_ref());
+    show_targets(columns);
     if let Some(filter) = &job.transform.filter {
         output::line(format!("only rows for which {filter}"));
     }
-    show_files(&plan);
-    show_suspects(job, &mut source, &wanted, &plan).await?;
-    refuse_rewritten(&plan.files)
+    show_files(&survey);
+    show_suspects(job, &mut source, &stages, &survey.plan).await?;
+    refuse_rewritten(&survey, job)?;
+    Ok(survey.drift.judge(job.load.drift)?)
+}
+
+/// How the source differs from what the job has seen of it, and what is done about it.
+fn show_drift(job: &Job, survey: &Survey) {
+    if survey.drift.differences.is_empty() {
+        return;
+    }
+    output::heading(format!("drift of the source (load.drift = {})", job.load.drift.word()));
+    for difference in &survey.drift.differences {
+        output::line(difference.to_string());
+    }
+    for statement in &survey.evolution {
+        output::line(format!("{statement};"));
+    }
 }
 
 /// What is read, and what becomes of it before it is loaded.
@@ -104,7 +116,27 @@ fn show_targets(columns: &ColumnPlan) {
         output::line(table.to_string());
         match &target.ddl {
             Some(ddl) => output::line(format!("{ddl};")),
-            None => output::line(format!("{} exists and stays as it is", target.table)),
+            None => output::line(format!("{} exists", target.table)),
+        }
+        output::line(mode_words(target));
+    }
+}
+
+/// What becomes of the rows that the table has.
+fn mode_words(target: &TargetPlan) -> String {
+    let key = target.key.join(", ");
+    match &target.mode {
+        Mode::Append => "append: rows are added".to_owned(),
+        Mode::InsertNew => format!("insert_new: rows whose key ({key}) is there are left out"),
+        Mode::Upsert { only_if_newer: None, .. } => {
+            format!("upsert: rows whose key ({key}) is there are updated")
+        }
+        Mode::Upsert { only_if_newer: Some(newer), .. } => {
+            format!("upsert: rows whose key ({key}) is there are updated if {newer} is greater")
+        }
+        Mode::Replace { keep_old } => {
+            let old = if *keep_old { "kept beside them" } else { "dropped" };
+            format!("replace: all rows at one instant, the old ones are {old}")
         }
     }
 }
@@ -113,10 +145,10 @@ fn show_targets(columns: &ColumnPlan) {
 async fn show_suspects(
     job: &Job,
     source: &mut Source,
-    columns: &[Column],
+    stages: &Stages,
     plan: &Plan,
 ) -> Result<(), ClientError> {
-    let suspects = suspects(job, source, columns, &plan.splits).await?;
+    let suspects = suspects(job, source, stages, plan).await?;
     if suspects.is_empty() {
         return Ok(());
     }
@@ -127,8 +159,13 @@ async fn show_suspects(
     Ok(())
 }
 
-fn show_files(plan: &Plan) {
+fn show_files(survey: &Survey) {
+    let plan = &survey.plan;
     output::heading("files");
+    if !survey.superseded.is_empty() {
+        let count = survey.superseded.len();
+        output::line(format!("loaded from their start again, or left out: {count} known files"));
+    }
     if plan.files.is_empty() {
         output::line("none: the dataset's globs match no file");
         return;

@@ -17,8 +17,8 @@ use crate::key::PseudonymKey;
 use crate::ledger::{SplitId, migrate, runs};
 use crate::output;
 use crate::pipeline::Stages;
-use crate::receive::{self, Raw, Source};
-use crate::run::{APPLICATION_NAME, look_up_columns, stages};
+use crate::receive::{self, Raw, Receiver};
+use crate::run::{APPLICATION_NAME, Destination, RunOptions, Survey, stages, survey};
 use crate::stage::{Batch, Origin};
 
 /// Longest text that is shown of one value, in characters.
@@ -33,26 +33,34 @@ pub(crate) async fn show(job: &Job, rows_max: usize) -> Result<(), ClientError> 
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
     let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
     let mut source = receive::connect(&job.source).await?;
-    let dataset = &job.source.dataset;
-    let dataset_columns = source.dataset_columns(dataset).await?;
-    let plan = look_up_columns(job, &dataset_columns, &mut connection, key.as_ref()).await?;
-    let stages = stages(job, &plan)?;
+    let options = RunOptions::default();
+    let surveying = survey(job, &options, &mut source, &mut connection, key.as_ref());
+    let Survey { mut plan, columns, drift, .. } = surveying.await?;
+    drift.judge(job.load.drift)?;
+    let stages = stages(job, &columns, drift.misfit(job), Destination::Live)?;
     if migrate::is_current(&mut connection).await? {
         // What earlier runs hid is not shown either.
         let key_id = key.as_ref().map(PseudonymKey::id);
-        let columns = columns_json(&plan);
-        runs::refuse_unsafe_change(&mut connection, &job.name, &columns, key_id.as_deref()).await?;
+        let now = columns_json(&columns);
+        runs::refuse_unsafe_change(&mut connection, &job.name, &now, key_id.as_deref()).await?;
     }
-    let files = source.plan(dataset, &stages.source_columns, job.load.split_bytes, &[]).await?;
-    let mut preview = Preview { job, plan: &plan, stages: &stages, rows_left: rows_max };
+    if plan.splits.is_empty() {
+        // Nothing is new: show what was loaded already.
+        plan = source.plan(&job.source.dataset, &[], job.load.split_bytes, &[]).await?;
+    }
+    let mut preview = Preview { job, columns: &columns, stages: &stages, rows_left: rows_max };
     let mut counts = Counts::default();
     // No split of the ledger is meant, but unique values must know them apart.
-    for (split_id, split) in (1..).map(SplitId).zip(&files.splits) {
+    for (split_id, split) in (1..).map(SplitId).zip(&plan.splits) {
         if preview.rows_left == 0 {
             break;
         }
         let origin = Origin { file: split.file.clone(), split: split_id };
-        preview.show_split(&mut source, split, &origin, &mut counts).await?;
+        let header = plan.header(&split.file);
+        let misfit = &stages.misfit;
+        let columns = &stages.source_columns;
+        let reading = source.read(split, split.start, columns, header.as_deref(), misfit);
+        preview.show_split(reading.await?, split, &origin, &mut counts).await?;
     }
     output::line(format!(
         "\n{} would be loaded, {} quarantined, {} filtered; nothing was written",
@@ -78,7 +86,7 @@ enum Fate {
 
 struct Preview<'a> {
     job: &'a Job,
-    plan: &'a ColumnPlan,
+    columns: &'a ColumnPlan,
     stages: &'a Stages,
     rows_left: usize,
 }
@@ -86,12 +94,11 @@ struct Preview<'a> {
 impl Preview<'_> {
     async fn show_split(
         &mut self,
-        source: &mut Source,
+        mut receiver: Receiver,
         split: &Split,
         origin: &Origin,
         counts: &mut Counts,
     ) -> Result<(), ClientError> {
-        let mut receiver = source.read(split, split.start, &self.stages.source_columns).await?;
         while self.rows_left > 0 {
             let Some(batch) = receiver.next().await? else {
                 return Ok(());
@@ -187,9 +194,9 @@ impl Preview<'_> {
                 reasons.iter().map(of_reason).collect()
             }
             Fate::Loaded(texts) => {
-                let is_several = self.plan.targets.len() > 1;
+                let is_several = self.columns.targets.len() > 1;
                 let mut side = Vec::new();
-                for target in &self.plan.targets {
+                for target in &self.columns.targets {
                     for column in &target.columns {
                         let name = &column.column.name;
                         let name = if is_several {

@@ -1,15 +1,16 @@
-//! Shows what the ledger knows: the last runs, and how far each file is loaded.
+//! Shows what the ledger knows: the last runs, and what is loaded of each file.
 
 use std::path::Path;
 
 use comfy_table::Table;
-use ferry::host::settings::{Secret, expand};
+use ferry::host::settings::{ByteSize, Secret, expand};
 use serde_json::json;
 
 use crate::database;
 use crate::error::ClientError;
+use crate::history::{runs_json, runs_table};
 use crate::job::{JobError, read_identity};
-use crate::ledger::accounts::{self, FileAccount};
+use crate::ledger::files::{self, FileStatus};
 use crate::ledger::history::{self, RunSummary};
 use crate::ledger::migrate;
 use crate::output::{self, Style};
@@ -17,6 +18,9 @@ use crate::run::APPLICATION_NAME;
 
 /// Runs that are listed.
 const RUNS_SHOWN: i64 = 10;
+/// What is said of a database without a ledger.
+pub(crate) const NO_LEDGER: &str =
+    "no ledger here yet, or one of another version: `ferry-client run` or `migrate` makes it";
 
 /// Whose status is asked for.
 #[derive(Debug)]
@@ -61,104 +65,103 @@ pub(crate) async fn show(scope: &Scope, style: Style) -> Result<(), ClientError>
     let mut connection = database::connect(&scope.database_url, APPLICATION_NAME).await?;
     if !migrate::is_current(&mut connection).await? {
         output::line(match style {
-            Style::Table => {
-                "no ledger here yet, or one of another version: `ferry-client run` or `migrate` makes it"
-            }
-            Style::Json => r#"{"runs":[],"files":[]}"#,
+            Style::Table => NO_LEDGER,
+            Style::Json => r#"{"job":null,"runs":[],"files":[]}"#,
         });
         return Ok(());
     }
     let runs = history::recent(&mut connection, scope.job.as_deref(), RUNS_SHOWN).await?;
-    let files = match runs.first() {
-        Some(last) => accounts::accounts(&mut connection, last.run_id).await?,
+    // Of all jobs, the one that ran last is shown with its files.
+    let job = scope.job.clone().or_else(|| runs.first().map(|run| run.job.clone()));
+    let files = match &job {
+        Some(job) => files::statuses(&mut connection, job).await?,
         None => Vec::new(),
     };
     match style {
-        Style::Json => output::line(to_json(&runs, &files)),
+        Style::Json => output::line(to_json(job.as_deref(), &runs, &files)),
         Style::Table if runs.is_empty() => output::line("no run yet"),
-        Style::Table => {
-            output::line(runs_table(&runs).to_string());
-            show_last(&runs[0], &files);
-        }
+        Style::Table => print(&runs, &files),
     }
     Ok(())
 }
 
-fn runs_table(runs: &[RunSummary]) -> Table {
+fn print(runs: &[RunSummary], files: &[FileStatus]) {
+    output::line(runs_table(runs).to_string());
+    let Some(last) = runs.first() else {
+        return;
+    };
+    if let Some(message) = &last.error_message {
+        output::line(format!("run {} failed: {message}", last.run_id));
+    }
+    if !files.is_empty() {
+        output::heading(format!("files of job {}", last.job));
+        output::line(files_table(files).to_string());
+    }
+}
+
+fn files_table(files: &[FileStatus]) -> Table {
     let header =
-        ["run", "job", "state", "started", "seconds", "read", "loaded", "quarantined", "filtered"];
-    let mut table = output::table(header, 4..9);
-    for run in runs {
+        ["file", "size", "rows", "loaded", "quarantined", "filtered", "left", "last commit"];
+    let mut table = output::table(header, 1..7);
+    for file in files {
         table.add_row([
-            run.run_id.to_string(),
-            run.job.clone(),
-            run.state.as_str().to_owned(),
-            run.started_at.clone(),
-            run.seconds.to_string(),
-            format!("{}/{}", run.read, run.rows_in_source),
-            run.loaded.to_string(),
-            run.quarantined.to_string(),
-            run.filtered.to_string(),
+            file.name.clone(),
+            ByteSize(file.size_bytes).to_string(),
+            file.planned_rows.to_string(),
+            file.loaded.to_string(),
+            file.quarantined.to_string(),
+            file.filtered.to_string(),
+            file.rows_left.to_string(),
+            file.last_commit_at.clone().unwrap_or_default(),
         ]);
     }
     table
 }
 
-fn show_last(run: &RunSummary, files: &[FileAccount]) {
-    if let Some(message) = &run.error_message {
-        output::line(format!("run {} failed: {message}", run.run_id));
-    }
-    if files.is_empty() {
-        return;
-    }
-    output::heading(format!("files of run {}", run.run_id));
-    let mut table =
-        output::table(["file", "splits", "read", "loaded", "quarantined", "filtered"], 1..6);
-    for file in files {
-        table.add_row([
-            file.file.clone(),
-            format!("{}/{}", file.splits_done, file.splits_total),
-            format!("{}/{}", file.read, file.rows_in_source),
-            file.loaded.to_string(),
-            file.quarantined.to_string(),
-            file.filtered.to_string(),
-        ]);
-    }
-    output::line(table.to_string());
-}
-
-fn to_json(runs: &[RunSummary], files: &[FileAccount]) -> String {
-    let run_json = |run: &RunSummary| {
+fn to_json(job: Option<&str>, runs: &[RunSummary], files: &[FileStatus]) -> String {
+    let file_json = |file: &FileStatus| {
         json!({
-            "run_id": run.run_id.0,
-            "job": run.job,
-            "state": run.state.as_str(),
-            "started_at": run.started_at,
-            "finished_at": run.finished_at,
-            "seconds": run.seconds,
-            "rows_in_source": run.rows_in_source,
-            "rows": {
-                "read": run.read,
-                "loaded": run.loaded,
-                "quarantined": run.quarantined,
-                "filtered": run.filtered,
-            },
-            "error": run.error_code,
-        })
-    };
-    let file_json = |file: &FileAccount| {
-        json!({
-            "name": file.file,
-            "rows_in_source": file.rows_in_source,
-            "read": file.read,
+            "dataset": file.dataset,
+            "name": file.name,
+            "size_bytes": file.size_bytes,
+            "planned_rows": file.planned_rows,
             "loaded": file.loaded,
             "quarantined": file.quarantined,
             "filtered": file.filtered,
-            "splits_done": file.splits_done,
-            "splits_total": file.splits_total,
+            "rows_left": file.rows_left,
+            "last_commit_at": file.last_commit_at,
         })
     };
-    let runs: Vec<_> = runs.iter().map(run_json).collect();
     let files: Vec<_> = files.iter().map(file_json).collect();
-    json!({ "runs": runs, "files": files }).to_string()
+    json!({ "job": job, "runs": runs_json(runs), "files": files }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_tells_what_is_left_of_it() {
+        let file = FileStatus {
+            dataset: "customers".to_owned(),
+            name: "a.csv".to_owned(),
+            size_bytes: 4_000_000,
+            planned_rows: 100,
+            loaded: 50,
+            quarantined: 7,
+            filtered: 3,
+            rows_left: 40,
+            last_commit_at: Some("2026-01-31 12:00:00 UTC".to_owned()),
+        };
+        let files = [file];
+        let table = files_table(&files).to_string();
+        for cell in ["a.csv", "4.0 MB", " 40 ", "2026-01-31 12:00:00 UTC"] {
+            assert!(table.contains(cell), "{cell} is not in\n{table}");
+        }
+        let json = to_json(Some("customers"), &[], &files);
+        let document: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(document["job"], "customers");
+        assert_eq!(document["files"][0]["rows_left"], 40);
+        assert_eq!(document["files"][0]["last_commit_at"], "2026-01-31 12:00:00 UTC");
+    }
 }

@@ -90,6 +90,10 @@ impl Code {
     pub const TOO_LONG: Self = Self::known("too_long");
     /// A value is missing where the target requires one.
     pub const NULL_VALUE: Self = Self::known("null_value");
+    /// The row's file lacks a column that is wanted.
+    pub const MISSING_COLUMN: Self = Self::known("missing_column");
+    /// The row has a value in a column that nobody expected.
+    pub const UNKNOWN_COLUMN: Self = Self::known("unknown_column");
 
     /// A text is not an e-mail address.
     pub const BAD_EMAIL: Self = Self::known("bad_email");

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ferry::host::settings::{ByteSize, Span};
 
+use super::identity::IdentityArguments;
+use super::load::LoadArguments;
 use crate::error::ClientError;
-use crate::job::{Job, Overrides};
+use crate::job::{Job, LoadOverrides, MODES, Overrides, TargetOverrides};
 
 /// What to load; flags go before the environment, and that goes before the job file.
 #[derive(Args)]
@@ -14,12 +15,8 @@ pub(super) struct JobArguments {
     /// Job file; settings that fit a flag have one too.
     #[arg(value_name = "JOB")]
     job: Option<PathBuf>,
-    /// Name under which the ledger remembers what was loaded.
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Destination, such as <postgres://user@host/database>.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database: Option<String>,
+    #[command(flatten)]
+    identity: IdentityArguments,
     /// Source host, such as <https://source-host:7443>.
     #[arg(long, env = "FERRY_SOURCE", value_name = "URL")]
     source: Option<String>,
@@ -29,9 +26,8 @@ pub(super) struct JobArguments {
     /// Columns to load; the source sends no others.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     columns: Vec<String>,
-    /// Table to load into.
-    #[arg(long, value_name = "TABLE")]
-    table: Option<String>,
+    #[command(flatten)]
+    target: TargetArguments,
     /// Make the table if it does not exist.
     #[arg(long)]
     create: bool,
@@ -53,42 +49,66 @@ pub(super) struct JobArguments {
     /// Key of the client certificate.
     #[arg(long, value_name = "FILE")]
     client_key_file: Option<PathBuf>,
-    /// Bytes after which a transaction is committed [default: 32MiB].
-    #[arg(long, value_name = "SIZE")]
-    commit_bytes: Option<ByteSize>,
-    /// Time after which a transaction is committed [default: 5s].
-    #[arg(long, value_name = "DURATION")]
-    commit_interval: Option<Span>,
-    /// Size of the ranges that files are cut into [default: 256MiB].
-    #[arg(long, value_name = "SIZE")]
-    split_bytes: Option<ByteSize>,
-    /// Rows that may be refused before the run fails: a count or a percentage [default: 50%].
-    #[arg(long, value_name = "LIMIT")]
-    max_rejects: Option<String>,
+}
+
+/// Where the rows go; of a job with several targets, its file says it.
+#[derive(Args)]
+struct TargetArguments {
+    /// Table to load into.
+    #[arg(long, value_name = "TABLE")]
+    table: Option<String>,
+    /// How rows meet those that are in the table [default: append].
+    #[arg(long, value_name = "MODE", value_parser = MODES)]
+    mode: Option<String>,
+    /// Columns that tell the rows of the table apart.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    key: Vec<String>,
+    /// Columns that an upsert updates; all but the key without it.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    update: Vec<String>,
+    /// Column whose value must be greater than before for an upsert to update a row.
+    #[arg(long, value_name = "COLUMN")]
+    only_if_newer: Option<String>,
+    /// Keep the rows that are replaced in a table beside it.
+    #[arg(long)]
+    keep_old: bool,
 }
 
 impl JobArguments {
     /// Reads the job file, if there is one, and lays the flags over it.
     pub(super) fn load(self) -> Result<Job, ClientError> {
+        self.load_over(LoadOverrides::default())
+    }
+
+    /// The same with flags that only a load has.
+    pub(super) fn load_with(self, load: LoadArguments) -> Result<Job, ClientError> {
+        self.load_over(load.overrides())
+    }
+
+    fn load_over(self, load: LoadOverrides) -> Result<Job, ClientError> {
         let flags = Overrides {
-            name: self.name,
-            database_url: self.database,
+            name: self.identity.name,
+            database_url: self.identity.database,
             source_url: self.source,
             dataset: self.dataset,
             columns: self.columns,
-            table: self.table,
             create: self.create,
+            target: self.target.overrides(),
             pii: self.pii,
             pii_key_file: self.key_file,
             token_file: self.token_file,
             ca_file: self.ca_file,
             cert_file: self.cert_file,
             client_key_file: self.client_key_file,
-            commit_bytes: self.commit_bytes,
-            commit_interval: self.commit_interval,
-            split_bytes: self.split_bytes,
-            max_rejects: self.max_rejects,
+            load,
         };
         Ok(Job::load(self.job.as_deref(), flags)?)
+    }
+}
+
+impl TargetArguments {
+    fn overrides(self) -> TargetOverrides {
+        let Self { table, mode, key, update, only_if_newer, keep_old } = self;
+        TargetOverrides { table, mode, key, update, only_if_newer, keep_old }
     }
 }

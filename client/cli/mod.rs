@@ -1,9 +1,14 @@
 //! The verbs and flags of the command line.
 
+mod history;
+mod identity;
 mod job;
 mod ledger;
+mod load;
 mod pii;
 mod quarantine;
+mod run;
+mod since;
 
 use std::time::Duration;
 
@@ -13,16 +18,14 @@ use ferry::host::shutdown::Shutdown;
 
 use crate::demo::{self, DemoOptions};
 use crate::error::ClientError;
-use crate::ledger::runs::OldRules;
-use crate::output::Style;
-use crate::report::{self, Display};
 use crate::run::unless_stopped;
-use crate::{plan, preview, run, status};
+use crate::{preview, status};
 
+use history::{RunsArguments, StatusArguments};
 use job::JobArguments;
-use ledger::LedgerArguments;
 use pii::PiiVerb;
 use quarantine::QuarantineVerb;
+use run::{PlanArguments, RUN_EXAMPLES, RunArguments};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -30,6 +33,7 @@ Examples:
   ferry-client plan job.toml                          what would be moved; touches nothing
   ferry-client preview job.toml --rows 20             rows as they come in beside what would be loaded
   ferry-client run job.toml                           move it; run again to continue or to add what is new
+  ferry-client runs                                   what ran; `runs show 12` tells all of one run
   ferry-client run --source http://host:7443 --dataset customers \\
       --table public.customers --create --pii email,phone --key-file pii.key
 
@@ -59,9 +63,10 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Load what is new; continue what was interrupted.
+    #[command(after_help = RUN_EXAMPLES)]
     Run(RunArguments),
-    /// Show what a run would do: files, splits, columns, types, DDL. Touches nothing.
-    Plan(JobArguments),
+    /// Show what a run would do: drift, files, splits, columns, types, DDL. Touches nothing.
+    Plan(PlanArguments),
     /// Show rows as they come in beside what would be loaded of them. Touches no table.
     Preview(PreviewArguments),
     /// Look at refused rows, replay them or give them up.
@@ -70,27 +75,14 @@ enum Verb {
     /// Look a person up, change the key, or delete the rows of a person.
     #[command(subcommand)]
     Pii(PiiVerb),
-    /// Show the last runs and how far each file is loaded.
+    /// Show the last runs and what is loaded of each file.
     Status(StatusArguments),
+    /// List the runs, or show one with its files, tables, workers and rejects.
+    Runs(RunsArguments),
     /// Make or update the ledger, schema `ferry` of the database. `run` does it too.
     Migrate(MigrateArguments),
     /// Move example data between two processes and a throw-away PostgreSQL.
     Demo(DemoArguments),
-}
-
-#[derive(Args)]
-struct RunArguments {
-    #[command(flatten)]
-    job: JobArguments,
-    /// Let an unfinished run that began with other checks or expressions go on with these.
-    #[arg(long)]
-    new_rules: bool,
-    /// Print the summary as one JSON object.
-    #[arg(long)]
-    json: bool,
-    /// Show no progress.
-    #[arg(long, short)]
-    quiet: bool,
 }
 
 #[derive(Args)]
@@ -100,15 +92,6 @@ struct PreviewArguments {
     /// Rows to show, 1 to 1000.
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
     rows: u16,
-}
-
-#[derive(Args)]
-struct StatusArguments {
-    #[command(flatten)]
-    ledger: LedgerArguments,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]
@@ -145,37 +128,20 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), ClientError> {
 async fn execute_verb(verb: Verb) -> Result<(), ClientError> {
     let mut shutdown = Shutdown::on_signals()?;
     match verb {
-        Verb::Run(run) => execute_run(run, shutdown).await,
-        Verb::Plan(plan) => unless_stopped(&mut shutdown, plan::show(&plan.load()?)).await,
+        Verb::Run(run) => run.execute(shutdown).await,
+        Verb::Plan(plan) => plan.execute(shutdown).await,
         Verb::Preview(arguments) => {
             let rows = usize::from(arguments.rows);
             unless_stopped(&mut shutdown, preview::show(&arguments.job.load()?, rows)).await
         }
         Verb::Quarantine(verb) => verb.execute(shutdown).await,
         Verb::Pii(verb) => verb.execute(shutdown).await,
-        Verb::Status(status) => {
-            let style = Style::of(status.json);
-            let scope = status.ledger.scope()?;
-            unless_stopped(&mut shutdown, status::show(&scope, style)).await
-        }
+        Verb::Status(status) => status.execute(shutdown).await,
+        Verb::Runs(runs) => runs.execute(shutdown).await,
         Verb::Migrate(migrate) => {
             unless_stopped(&mut shutdown, status::migrate(&migrate.database)).await
         }
         Verb::Demo(demo) => Ok(demo::run(DemoOptions { keep: demo.keep }, shutdown).await?),
-    }
-}
-
-async fn execute_run(arguments: RunArguments, shutdown: Shutdown) -> Result<(), ClientError> {
-    let is_silent = arguments.quiet || arguments.json;
-    let display = if is_silent { Display::Hidden } else { Display::Automatic };
-    let style = Style::of(arguments.json);
-    let old_rules = if arguments.new_rules { OldRules::Replace } else { OldRules::Keep };
-    match arguments.job.load() {
-        Ok(job) => run::run_and_report(&job, old_rules, display, style, shutdown).await,
-        Err(error) => {
-            report::RunReport::new("").finish(Some(&error), style);
-            Err(error)
-        }
     }
 }
 

@@ -85,6 +85,32 @@ pub(crate) enum ColumnError {
         /// Column of the table.
         column: String,
     },
+    /// No unique index can tell which row a new one meets.
+    #[error(
+        "target table {table} has no unique index on exactly {key} that mode {mode} can use: run {statement}"
+    )]
+    NoUniqueIndex {
+        /// Name of the table.
+        table: String,
+        /// Columns of the key, as people read them.
+        key: String,
+        /// Word of the mode.
+        mode: &'static str,
+        /// Statement that makes one.
+        statement: String,
+    },
+    /// The role may not do what the mode needs.
+    #[error("role {role} may not load {table} with mode {mode}: run {grants}")]
+    MissingGrant {
+        /// Name of the table.
+        table: String,
+        /// Role of the connection.
+        role: String,
+        /// Word of the mode.
+        mode: &'static str,
+        /// Statements that give it what it lacks.
+        grants: String,
+    },
     /// The column's type in the table cannot be loaded.
     #[error("column \"{column}\" of {table} is {found}: {hint}")]
     TypeMismatch {
@@ -96,6 +122,53 @@ pub(crate) enum ColumnError {
         found: String,
         /// What to do.
         hint: String,
+    },
+    /// Files whose header may be a record, so that its names are not told.
+    #[error(
+        "the header of {files} looks like a record, or has no column of dataset {dataset}: give each file a first line with the names of its columns"
+    )]
+    FilesWithoutHeader {
+        /// Name of the dataset.
+        dataset: String,
+        /// Files, as people read them.
+        files: String,
+    },
+    /// The source is not what it was, and the job is to stop then.
+    #[error(
+        "the files of dataset {dataset} do not have the columns that were expected: {differences}: set load.drift (--drift) to \"evolve\" to follow them or to \"quarantine\" to refuse what does not fit, or name the columns to load in source.columns"
+    )]
+    Drifted {
+        /// Name of the dataset.
+        dataset: String,
+        /// Every difference, as people read it.
+        differences: String,
+    },
+    /// A new column may be personal data.
+    #[error("a new column of the source is not added as it is: {0}")]
+    AppearedUndeclared(String),
+    /// A table cannot get a column of such a name.
+    #[error(
+        "target table {table} cannot get a column \"{column}\", which is new in the source: PostgreSQL takes names of 1 to 63 printable bytes: name it in transform.rename or transform.drop"
+    )]
+    CannotAdd {
+        /// Name of the table.
+        table: String,
+        /// Column, as people read it.
+        column: String,
+    },
+    /// A column of a table cannot follow the source without loss.
+    #[error(
+        "column \"{column}\" of {table} is {found}, and the source declares it as {now} now, which that type does not widen to: change the table, or give the column a type in [[column]]"
+    )]
+    CannotWiden {
+        /// Name of the table.
+        table: String,
+        /// Name of the column.
+        column: String,
+        /// Type in the table.
+        found: String,
+        /// Type that the source declares.
+        now: String,
     },
 }
 

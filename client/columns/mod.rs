@@ -4,7 +4,10 @@
 //! compiled. Types: first that applies of the job's own words; the first
 //! existing table that takes the column; the dataset.
 
+mod drift;
 mod error;
+mod evolve;
+mod modes;
 mod names;
 mod record;
 mod sources;
@@ -13,14 +16,16 @@ mod targets;
 use ferry::schema::{Column, arrow_schema, column_type_of};
 
 use crate::expression::{Expression, is_bare_column};
-use crate::job::{ColumnRule, Job};
+use crate::job::{ColumnRule, Job, Mode};
 use crate::key::PseudonymKey;
-use crate::load::catalogue::TargetTable;
+use crate::load::catalogue::{Store, TargetTable};
 use crate::names::TableName;
 use crate::pseudonym::{Derived, salt_name, treated_columns};
 use crate::transform::{Input, Output};
 
+pub(crate) use drift::{Drift, FileHeader, drift};
 pub(crate) use error::ColumnError;
+pub(crate) use evolve::evolve;
 pub(crate) use record::{columns_json, rules_json};
 pub(crate) use sources::SourceColumn;
 
@@ -52,6 +57,25 @@ pub(crate) struct TargetPlan {
     pub(crate) ddl: Option<String>,
     /// Its columns that are loaded, each with the output that goes into it.
     pub(crate) columns: Vec<TargetColumnPlan>,
+    /// How rows meet those that are there already.
+    pub(crate) mode: Mode,
+    /// Columns that tell its rows apart.
+    pub(crate) key: Vec<String>,
+}
+
+impl TargetPlan {
+    /// The columns that a row of the table takes over from one of the same key:
+    /// those that the mode names, or else all that can be updated but the key.
+    pub(crate) fn updated_columns(&self) -> Vec<String> {
+        match &self.mode {
+            Mode::Upsert { update, .. } if !update.is_empty() => update.clone(),
+            _ => {
+                let updatable = self.columns.iter().filter(|column| column.store.is_updatable);
+                let names = updatable.map(|column| column.column.name.clone());
+                names.filter(|name| !self.key.contains(name)).collect()
+            }
+        }
+    }
 }
 
 /// One column of a table.
@@ -63,8 +87,10 @@ pub(crate) struct TargetColumnPlan {
     pub(crate) output: usize,
     /// Where its values come from, in words.
     pub(crate) origin: String,
-    /// Whether the table refuses NULL.
+    /// Whether a row with NULL there is refused.
     pub(crate) is_required: bool,
+    /// How PostgreSQL takes its values.
+    pub(crate) store: Store,
 }
 
 impl ColumnPlan {
@@ -108,7 +134,7 @@ pub(crate) fn plan(
     let filter =
         filter.map(|text| Expression::predicate("transform.filter", text, &schema)).transpose()?;
     let inputs = inputs(&sources, &visible);
-    let (outputs, targets) = targets::plan(job, &choices, &visible, &inputs)?;
+    let (outputs, targets) = targets::plan(&choices, &visible, &inputs)?;
     Ok(ColumnPlan { inputs, sources, left_at_source: left, derived, filter, outputs, targets })
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{ColumnPlan, SourceColumn};
-use crate::job::{Job, Pii};
+use crate::job::{Job, Mode, Pii, Target};
 
 /// What the run does to each column of the source, as a JSON array.
 ///
@@ -87,5 +87,67 @@ pub(crate) fn rules_json(job: &Job) -> String {
     let targets = job.targets.iter().filter(|target| !target.columns.is_empty());
     let targets = targets.map(|target| (target.table.to_string(), json!(target.columns)));
     add("target_columns", Value::Object(targets.collect()));
+    let targets = job.targets.iter().filter(|target| target.mode != Mode::Append);
+    let targets = targets.map(|target| (target.table.to_string(), mode_json(target)));
+    add("target_modes", Value::Object(targets.collect()));
     Value::Object(rules).to_string()
+}
+
+/// How a target meets the rows that it has, without what is left at its default.
+fn mode_json(target: &Target) -> Value {
+    let mut entry = Map::new();
+    entry.insert("mode".to_owned(), json!(target.mode.word()));
+    if !target.key.is_empty() {
+        entry.insert("key".to_owned(), json!(target.key));
+    }
+    match &target.mode {
+        Mode::Append | Mode::InsertNew | Mode::Replace { keep_old: false } => {}
+        Mode::Replace { keep_old: true } => {
+            entry.insert("keep_old".to_owned(), json!(true));
+        }
+        Mode::Upsert { update, only_if_newer } => {
+            if !update.is_empty() {
+                entry.insert("update".to_owned(), json!(update));
+            }
+            if let Some(column) = only_if_newer {
+                entry.insert("only_if_newer".to_owned(), json!(column));
+            }
+        }
+    }
+    Value::Object(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(mode: Mode, key: &[&str]) -> Target {
+        Target {
+            table: "public.users".parse().expect("a table name"),
+            create: false,
+            mode,
+            key: key.iter().map(|name| (*name).to_owned()).collect(),
+            columns: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_mode_is_noted_without_what_is_not_used() {
+        let upsert = |update: &[&str], only_if_newer: Option<&str>| Mode::Upsert {
+            update: update.iter().map(|name| (*name).to_owned()).collect(),
+            only_if_newer: only_if_newer.map(str::to_owned),
+        };
+        let noted = |mode, key: &[&str]| mode_json(&target(mode, key));
+        assert_eq!(noted(Mode::InsertNew, &[]), json!({ "mode": "insert_new" }));
+        assert_eq!(noted(Mode::Replace { keep_old: false }, &[]), json!({ "mode": "replace" }));
+        assert_eq!(
+            noted(Mode::Replace { keep_old: true }, &["a"]),
+            json!({ "mode": "replace", "key": ["a"], "keep_old": true })
+        );
+        assert_eq!(noted(upsert(&[], None), &["a"]), json!({ "mode": "upsert", "key": ["a"] }));
+        assert_eq!(
+            noted(upsert(&["b", "c"], Some("c")), &["a"]),
+            json!({ "mode": "upsert", "key": ["a"], "update": ["b", "c"], "only_if_newer": "c" })
+        );
+    }
 }

@@ -2,12 +2,12 @@
 
 use ferry::schema::{Column, ColumnType, arrow_schema};
 
-use super::names::{Final, Origin, find, hint};
+use super::names::{Final, Origin, find};
 use super::sources::HEX_DIGITS;
-use super::{ColumnError, TargetColumnPlan, TargetPlan, type_of};
+use super::{ColumnError, TargetColumnPlan, TargetPlan, modes, type_of};
 use crate::expression::Expression;
-use crate::job::Job;
-use crate::load::catalogue::{TargetColumn, TargetTable};
+use crate::job::{Job, Mode, Target};
+use crate::load::catalogue::{Store, TargetColumn, TargetTable};
 use crate::load::ddl;
 use crate::names::TableName;
 use crate::transform::{Input, Output, Value};
@@ -16,7 +16,10 @@ use crate::transform::{Input, Output, Value};
 pub(super) struct Choice<'a> {
     /// Name of the table, as the catalogue has it if it exists.
     table: TableName,
-    is_missing: bool,
+    /// What the job says of it.
+    target: &'a Target,
+    /// What the catalogue says of it; `None` if the table is to be made.
+    found: Option<&'a TargetTable>,
     /// In the order of the job or of the source.
     pub(super) columns: Vec<Chosen<'a>>,
 }
@@ -31,7 +34,7 @@ pub(super) struct Chosen<'a> {
 
 /// Finds for each target the columns that it takes.
 pub(super) fn choose<'a>(
-    job: &Job,
+    job: &'a Job,
     finals: &'a [Final],
     tables: &'a [Option<TargetTable>],
 ) -> Result<Vec<Choice<'a>>, ColumnError> {
@@ -57,7 +60,8 @@ pub(super) fn choose<'a>(
         if let Some(table) = table {
             refuse_missing_required(table, &columns)?;
         }
-        choices.push(Choice { table: table_name.clone(), is_missing: table.is_none(), columns });
+        let (table, found) = (table_name.clone(), table.as_ref());
+        choices.push(Choice { table, target, found, columns });
     }
     Ok(choices)
 }
@@ -74,14 +78,14 @@ impl<'a> Chosen<'a> {
             return Err(mismatch(&table.name, found, hint));
         }
         if found.column_type.is_none() {
-            let hint = "this type cannot be loaded yet: leave it out (source.columns, transform.drop or target.columns)";
+            let hint = "no value can be loaded into this type: leave it out (source.columns, transform.drop or target.columns)";
             return Err(mismatch(&table.name, found, hint));
         }
         Ok(Self { column, table_column: Some(found) })
     }
 }
 
-fn mismatch(table: &TableName, column: &TargetColumn, hint: &str) -> ColumnError {
+pub(super) fn mismatch(table: &TableName, column: &TargetColumn, hint: &str) -> ColumnError {
     ColumnError::TypeMismatch {
         table: table.to_string(),
         column: column.name.clone(),
@@ -103,7 +107,6 @@ fn refuse_missing_required(table: &TargetTable, chosen: &[Chosen<'_>]) -> Result
 
 /// Plans every table; `visible` and `inputs` are the columns that the transform stage sees.
 pub(super) fn plan(
-    job: &Job,
     choices: &[Choice<'_>],
     visible: &[Column],
     inputs: &[Input],
@@ -115,33 +118,26 @@ pub(super) fn plan(
         for chosen in &choice.columns {
             columns.push(outputs.take(choice, chosen)?);
         }
-        let ddl = choice.is_missing.then(|| ddl_of(&choice.table, &columns));
-        targets.push(TargetPlan { table: choice.table.clone(), ddl, columns });
+        let Target { mode, key, .. } = choice.target;
+        let ddl = choice.found.is_none().then(|| ddl_of(choice, &columns));
+        let (table, mode, key) = (choice.table.clone(), mode.clone(), key.clone());
+        let plan = TargetPlan { table, ddl, columns, mode, key };
+        modes::check(choice.target, &plan, choice.found)?;
+        targets.push(plan);
     }
-    refuse_unknown_keys(job, &targets)?;
     Ok((outputs.made, targets))
 }
 
-/// A key must be among the columns, or rows could not be found by it.
-fn refuse_unknown_keys(job: &Job, plans: &[TargetPlan]) -> Result<(), ColumnError> {
-    for (target, plan) in job.targets.iter().zip(plans) {
-        let names = || plan.columns.iter().map(|column| column.column.name.as_str());
-        if let Some(column) = target.key.iter().find(|key| names().all(|name| name != *key)) {
-            return Err(ColumnError::Unknown {
-                setting: format!("target.key of {}", target.table),
-                column: column.clone(),
-                hint: hint(column, names()),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn ddl_of(table: &TableName, columns: &[TargetColumnPlan]) -> String {
+fn ddl_of(choice: &Choice<'_>, columns: &[TargetColumnPlan]) -> String {
     let with_type =
         |plan: &TargetColumnPlan| (plan.column.name.clone(), plan.column.column_type.to_string());
     let columns: Vec<_> = columns.iter().map(with_type).collect();
-    ddl::create_table(table, &columns)
+    ddl::create_table(&choice.table, &columns, primary_key(choice.target))
+}
+
+/// The primary key of a table that is made. Rows that are only added may repeat a key.
+fn primary_key(target: &Target) -> &[String] {
+    if target.mode == Mode::Append { &[] } else { &target.key }
 }
 
 /// The loadable columns, each of them once, however many tables take it.
@@ -161,13 +157,17 @@ impl Outputs<'_> {
         let in_table = chosen.table_column.and_then(|column| column.column_type);
         let column =
             Column { name: chosen.column.name.clone(), column_type: in_table.unwrap_or(own_type) };
-        let is_required = chosen.table_column.is_some_and(|column| column.is_not_null);
+        let is_pseudonym = self.is_pseudonym(&value);
+        refuse_unfit_pseudonym(choice, chosen, &value, is_pseudonym)?;
+        let is_required = is_required(choice, chosen);
+        let store = match chosen.table_column {
+            Some(found) => found.store.clone(),
+            None => Store::of(column.column_type),
+        };
         let made = self.made.iter().position(|made| made.is_same(&column));
         let output = if let Some(index) = made {
             index
         } else {
-            let is_pseudonym = self.is_pseudonym(&value);
-            refuse_unfit_pseudonym(choice, chosen, &value, is_pseudonym)?;
             let made = Output::new(column.clone(), value, false);
             self.made.push(made.ok_or_else(|| cannot_become(choice, chosen, own_type))?);
             self.made.len() - 1
@@ -176,7 +176,7 @@ impl Outputs<'_> {
             self.made[output].require();
         }
         let origin = chosen.column.origin.words();
-        Ok(TargetColumnPlan { column, output, origin, is_required })
+        Ok(TargetColumnPlan { column, output, origin, is_required, store })
     }
 
     fn is_pseudonym(&self, value: &Value) -> bool {
@@ -202,6 +202,17 @@ impl Outputs<'_> {
     }
 }
 
+/// Whether a row with NULL there is refused: by the table, or because an upsert
+/// would insert it anew each time.
+fn is_required(choice: &Choice<'_>, chosen: &Chosen<'_>) -> bool {
+    let is_key = choice.target.key.contains(&chosen.column.name);
+    let is_upsert = matches!(choice.target.mode, Mode::Upsert { .. });
+    match chosen.table_column {
+        Some(found) => found.is_not_null || (is_key && is_upsert),
+        None => primary_key(choice.target).contains(&chosen.column.name),
+    }
+}
+
 /// A pseudonym of one form does not become the other: digits would be parsed as
 /// bytes, bytes written as text.
 fn refuse_unfit_pseudonym(
@@ -217,7 +228,7 @@ fn refuse_unfit_pseudonym(
         (ColumnType::Bytea, Some(to)) if to != ColumnType::Bytea => {
             "bytes such as a pseudonym need bytea; for text of 64 characters, set form = \"hex\""
         }
-        (ColumnType::Text, Some(to)) if is_pseudonym && !holds_digits(to) => {
+        (ColumnType::Text, Some(to)) if is_pseudonym && !holds_digits(to, &column.store) => {
             "a pseudonym in hexadecimal digits needs text of 64 characters; for bytea, set form = \"bytea\""
         }
         _ => return Ok(()),
@@ -225,8 +236,10 @@ fn refuse_unfit_pseudonym(
     Err(mismatch(&choice.table, column, hint))
 }
 
-fn holds_digits(column_type: ColumnType) -> bool {
-    matches!(column_type, ColumnType::Text | ColumnType::Varchar(HEX_DIGITS..))
+/// What PostgreSQL reads from text, such as an enum, is no text.
+fn holds_digits(column_type: ColumnType, store: &Store) -> bool {
+    let is_wide = matches!(column_type, ColumnType::Text | ColumnType::Varchar(HEX_DIGITS..));
+    is_wide && store.cast.is_none()
 }
 
 fn cannot_become(choice: &Choice<'_>, chosen: &Chosen<'_>, own_type: ColumnType) -> ColumnError {
@@ -236,5 +249,90 @@ fn cannot_become(choice: &Choice<'_>, chosen: &Chosen<'_>, own_type: ColumnType)
     match chosen.table_column {
         Some(column) => mismatch(&choice.table, column, &hint),
         None => ColumnError::NoColumnType(chosen.column.origin.words()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(mode: Mode) -> Target {
+        Target {
+            table: "public.users".parse().expect("a table name"),
+            create: true,
+            mode,
+            key: vec!["uid".to_owned()],
+            columns: Vec::new(),
+        }
+    }
+
+    fn choice(target: &Target) -> Choice<'_> {
+        Choice { table: target.table.clone(), target, found: None, columns: Vec::new() }
+    }
+
+    fn finals() -> [Final; 2] {
+        ["uid", "email"]
+            .map(|name| Final { name: name.to_owned(), origin: Origin::Source(name.to_owned()) })
+    }
+
+    /// Why a pseudonym that is written as `from` does not go into the column.
+    fn refusal(from: ColumnType, found: &TargetColumn) -> Option<String> {
+        let target = target(Mode::Append);
+        let [_, email] = finals();
+        let chosen = Chosen { column: &email, table_column: Some(found) };
+        let value = Value::Column(0, Column { name: "email".to_owned(), column_type: from });
+        let refused = refuse_unfit_pseudonym(&choice(&target), &chosen, &value, true);
+        refused.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn digits_of_a_pseudonym_need_text() {
+        for fit in ["text", "varchar(64)"] {
+            assert_eq!(refusal(ColumnType::Text, &TargetColumn::sample("email", fit)), None);
+        }
+        let unfit = [
+            TargetColumn::sample("email", "varchar(63)"),
+            TargetColumn::sample("email", "bytea"),
+            TargetColumn::sample_cast("email", "public.mood"),
+        ];
+        for column in unfit {
+            let error = refusal(ColumnType::Text, &column).unwrap_or_default();
+            let expected = format!("column \"email\" of public.users is {}: ", column.type_name);
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn bytes_of_a_pseudonym_need_bytea() {
+        assert_eq!(refusal(ColumnType::Bytea, &TargetColumn::sample("email", "bytea")), None);
+        let unfit = [
+            TargetColumn::sample("email", "text"),
+            TargetColumn::sample_cast("email", "pg_catalog.text[]"),
+        ];
+        for column in unfit {
+            let error = refusal(ColumnType::Bytea, &column).unwrap_or_default();
+            assert!(error.contains("need bytea"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_an_upsert_is_there() {
+        let upsert = Mode::Upsert { update: Vec::new(), only_if_newer: None };
+        let [uid, email] = finals();
+        let required = |mode: &Mode, found: Option<&TargetColumn>| {
+            let target = target(mode.clone());
+            [&uid, &email].map(|column| {
+                is_required(&choice(&target), &Chosen { column, table_column: found })
+            })
+        };
+        let nullable = TargetColumn::sample("any", "text");
+        assert_eq!(required(&upsert, Some(&nullable)), [true, false]);
+        assert_eq!(required(&Mode::InsertNew, Some(&nullable)), [false, false]);
+        let not_null = TargetColumn { is_not_null: true, ..nullable };
+        assert_eq!(required(&Mode::Append, Some(&not_null)), [true, true]);
+        // The key of a table that is made is its primary key.
+        assert_eq!(required(&upsert, None), [true, false]);
+        assert_eq!(required(&Mode::InsertNew, None), [true, false]);
+        assert_eq!(required(&Mode::Append, None), [false, false]);
     }
 }

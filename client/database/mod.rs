@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, PgConnection};
 
 use statement::{describe, sqlstate};
 
-pub(crate) use statement::StatementError;
+pub(crate) use statement::{RowRefusal, StatementError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -105,7 +105,20 @@ pub(crate) enum DatabaseError {
         port: u16,
         /// Why, without values.
         reason: String,
+        /// The same, as a code.
+        sqlstate: String,
     },
+}
+
+impl DatabaseError {
+    /// Whether the database may let us in a little later.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { sqlstate, .. } => statement::is_passing(sqlstate),
+            Self::InvalidUrl | Self::Authentication { .. } | Self::NoSuchDatabase { .. } => false,
+        }
+    }
 }
 
 /// Opens a session that is set up for loading.
@@ -122,6 +135,16 @@ pub(crate) async fn connect(
             Err(unreachable(&options, format!("no answer within {seconds} seconds")))
         }
     }
+}
+
+/// Names the session in PostgreSQL's own views.
+pub(crate) async fn set_application_name(
+    connection: &mut PgConnection,
+    name: &str,
+) -> Result<(), StatementError> {
+    let query = sqlx::query("SELECT set_config('application_name', $1, false)").bind(name);
+    query.execute(connection).await?;
+    Ok(())
 }
 
 async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
@@ -185,7 +208,7 @@ fn explain(options: &PgConnectOptions, error: &sqlx::Error) -> DatabaseError {
             DatabaseError::NoSuchDatabase { database, host, port }
         }
         "57P03" => unreachable(options, describe(error)),
-        _ => DatabaseError::Refused { host, port, reason: describe(error) },
+        _ => DatabaseError::Refused { host, port, reason: describe(error), sqlstate },
     }
 }
 

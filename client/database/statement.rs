@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use ferry::reject::{Code, Reason};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 /// Routines of PostgreSQL whose messages name objects and quote no value.
@@ -18,14 +19,47 @@ const ROUTINES_WITHOUT_VALUES: [&str; 6] = [
     "CopyGetAttnums",
 ];
 
-/// Classes of SQLSTATE that speak of a row: its data, constraints, views, triggers.
-const CLASSES_OF_ROWS: [&str; 4] = ["22", "23", "44", "P0"];
+/// Classes of SQLSTATE by which PostgreSQL speaks of anything but a row. The
+/// others speak of a row: of its data, its constraints, a view, an exception
+/// that a trigger raises, under a code of its own perhaps.
+const CLASSES_OF_DATABASE: [&str; 33] = [
+    "00", "01", "02", "03", "08", "0A", "0B", "0F", "0L", "0P", "0Z", "20", "24", "25", "26", "28",
+    "2B", "2D", "34", "3B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "72", "F0", "HV",
+    "XX",
+];
 /// A row that is too large for its table, or a value for its index.
 const TOO_LARGE: &str = "54000";
+/// An upsert that meets a row which it has just written.
+const TOUCHED_TWICE: &str = "21000";
+/// What is over once somebody else is done, or the server is up again.
+const PASSING: [&str; 8] = ["25P03", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"];
+/// Class of what befalls a connection.
+const CLASS_OF_CONNECTIONS: &str = "08";
 
 /// A statement that failed. It has no source, and its `Debug` is its `Display`:
 /// nothing that prints it, or its causes, can print a value.
 pub(crate) struct StatementError(sqlx::Error);
+
+/// What PostgreSQL refused a row for; names only, no values.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowRefusal {
+    /// Five digits and capital letters.
+    pub(crate) sqlstate: String,
+    /// The constraint that the row breaks.
+    pub(crate) constraint: Option<String>,
+    /// The column of the table.
+    pub(crate) column: Option<String>,
+}
+
+impl RowRefusal {
+    /// The same as quarantine says it: `sqlstate_23505`.
+    pub(crate) fn reason(&self) -> Reason {
+        let code = Code::from_wire(&format!("sqlstate_{}", self.sqlstate.to_ascii_lowercase()));
+        // A SQLSTATE is always a code; if it were none, the row would still be refused.
+        let code = code.unwrap_or(Code::CHECK_FAILED);
+        Reason { code, column: self.column.clone() }
+    }
+}
 
 impl StatementError {
     /// Whether the session is gone, so that only a new one can tell what was committed.
@@ -33,12 +67,35 @@ impl StatementError {
         is_connection_lost(&self.0)
     }
 
-    /// The SQLSTATE, if PostgreSQL refused a row for what it holds: other rows may pass.
-    pub(crate) fn sqlstate_of_row(&self) -> Option<String> {
+    /// What PostgreSQL refused a row for, if it refused a row: other rows may pass.
+    pub(crate) fn row_refusal(&self) -> Option<RowRefusal> {
         if self.is_connection_lost() {
             return None;
         }
-        sqlstate(&self.0).filter(|sqlstate| is_of_row(sqlstate))
+        let error = postgresql_error(&self.0)?;
+        is_of_row(error.code()).then(|| RowRefusal {
+            sqlstate: error.code().to_owned(),
+            constraint: error.constraint().map(str::to_owned),
+            column: error.column().map(str::to_owned),
+        })
+    }
+
+    /// Whether the same may succeed on a new connection a little later.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self.sqlstate() {
+            Some(sqlstate) => is_passing(&sqlstate),
+            None => self.is_connection_lost(),
+        }
+    }
+
+    /// Whether a statement would have written a row twice.
+    pub(crate) fn touches_row_twice(&self) -> bool {
+        self.sqlstate().as_deref() == Some(TOUCHED_TWICE)
+    }
+
+    /// The SQLSTATE, if the server sent one.
+    pub(crate) fn sqlstate(&self) -> Option<String> {
+        sqlstate(&self.0)
     }
 }
 
@@ -67,9 +124,20 @@ pub(super) fn sqlstate(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(Cow::into_owned)
 }
 
+/// Whether what a SQLSTATE stands for is over after a while.
+pub(super) fn is_passing(sqlstate: &str) -> bool {
+    PASSING.contains(&sqlstate) || sqlstate.starts_with(CLASS_OF_CONNECTIONS)
+}
+
 fn is_of_row(sqlstate: &str) -> bool {
+    let is_sqlstate = sqlstate.len() == 5 && sqlstate.bytes().all(|b| b.is_ascii_alphanumeric());
     let class = sqlstate.get(..2).unwrap_or_default();
-    CLASSES_OF_ROWS.contains(&class) || sqlstate == TOO_LARGE
+    is_sqlstate && (!CLASSES_OF_DATABASE.contains(&class) || sqlstate == TOO_LARGE)
+}
+
+/// The error as PostgreSQL sent it, if it did.
+fn postgresql_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()
 }
 
 fn is_connection_lost(error: &sqlx::Error) -> bool {
@@ -150,6 +218,7 @@ impl fmt::Display for Refusal<'_> {
 /// What a SQLSTATE means to the person who runs a load.
 fn meaning(sqlstate: &str) -> &'static str {
     match sqlstate {
+        "21000" => "a statement would write a row twice",
         "23502" => "a row lacks a value that the table requires",
         "23503" => "a row refers to another one that is not there",
         "23505" => "a row repeats a key that must be unique",
@@ -177,6 +246,7 @@ fn meaning(sqlstate: &str) -> &'static str {
             Some("22") => "a value does not fit its column",
             Some("23") => "a row breaks a constraint of the table",
             Some("53") => "the database is out of resources",
+            Some("P0") => "a trigger or a function of the table refuses a row",
             Some("58") => "the database server has trouble with its files",
             Some("XX") => "the database has an internal error, see its log",
             _ => "the database refused a statement",
@@ -222,7 +292,9 @@ mod tests {
 
     #[test]
     fn what_a_row_is_refused_for_is_told_from_trouble_of_the_database() {
-        for of_row in ["22P02", "23505", "23514", "23P01", "44000", "54000", "P0001"] {
+        let of_rows = ["22P02", "23505", "23514", "23P01", "44000", "54000", "P0001", "21000"];
+        let of_triggers = ["38000", "45000", "U0001", "AB123"];
+        for of_row in of_rows.into_iter().chain(of_triggers) {
             assert!(is_of_row(of_row), "{of_row}");
         }
         for of_database in ["", "08006", "25P03", "40001", "42501", "53100", "54001", "57P01"] {
@@ -236,6 +308,32 @@ mod tests {
         assert!(is_connection_lost(&lost));
         assert!(!is_connection_lost(&sqlx::Error::RowNotFound));
         assert_eq!(sqlstate(&lost), None);
-        assert_eq!(StatementError::from(lost).sqlstate_of_row(), None);
+        let lost = StatementError::from(lost);
+        assert_eq!((lost.row_refusal(), lost.sqlstate()), (None, None));
+        assert!(lost.is_retryable() && !lost.touches_row_twice());
+        assert!(!StatementError::from(sqlx::Error::RowNotFound).is_retryable());
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_stays() {
+        for passing in ["08006", "25P03", "40001", "40P01", "53300", "55P03", "57P01", "57P03"] {
+            assert!(is_passing(passing), "{passing}");
+        }
+        for lasting in ["23505", "25006", "42501", "53100", "57014", "57P04", "XX000"] {
+            assert!(!is_passing(lasting), "{lasting}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_becomes_a_reason_of_its_column() {
+        let mut refusal = RowRefusal {
+            sqlstate: "23P01".to_owned(),
+            constraint: Some("rooms_no_overlap".to_owned()),
+            column: None,
+        };
+        let code = Code::from_wire("sqlstate_23p01").expect("a code");
+        assert_eq!(refusal.reason(), Reason::of_record(code.clone()));
+        refusal.column = Some("room".to_owned());
+        assert_eq!(refusal.reason(), Reason::of_column(code, "room"));
     }
 }

@@ -5,8 +5,10 @@ mod cleaning;
 mod columns;
 mod identity;
 mod limits;
+mod mode;
 mod overrides;
 mod pii;
+mod policies;
 mod raw;
 mod rule;
 mod source;
@@ -25,8 +27,12 @@ pub(crate) use cleaning::CleanRule;
 pub(crate) use columns::ColumnRule;
 pub(crate) use identity::read_identity;
 pub(crate) use limits::{LoadLimits, RejectLimit};
-pub(crate) use overrides::Overrides;
+pub(crate) use mode::{MODES, Mode};
+pub(crate) use overrides::{LoadOverrides, Overrides, TargetOverrides};
 pub(crate) use pii::{Form, Pii};
+pub(crate) use policies::{
+    DRIFT_POLICIES, DriftPolicy, FileOrder, REWRITTEN_POLICIES, RewrittenPolicy,
+};
 pub(crate) use source::SourceSettings;
 pub(crate) use targets::Target;
 pub(crate) use transform::Transform;
@@ -124,6 +130,7 @@ impl Job {
             return Err(JobError::NO_KEY);
         }
         let first = targets.first().map(|target| default_name(&source.dataset, &target.table));
+        let load = load_limits(&raw.load, &targets)?;
         Ok(Self {
             name: job_name(raw.name.or(first).unwrap_or_default())?,
             database_url,
@@ -133,7 +140,7 @@ impl Job {
             transform: transform_of(raw.transform)?,
             pii_key_file: raw.pii.key_file.filter(|_| needs_key),
             targets,
-            load: load_limits(&raw.load)?,
+            load,
         })
     }
 }

@@ -114,6 +114,10 @@ pub(super) struct RawTarget {
     pub(super) mode: Option<String>,
     #[serde(default)]
     pub(super) key: Vec<String>,
+    pub(super) update: Option<Vec<String>>,
+    pub(super) only_if_newer: Option<String>,
+    #[serde(default)]
+    pub(super) keep_old: bool,
     #[serde(default)]
     pub(super) columns: Vec<String>,
 }
@@ -128,6 +132,12 @@ pub(super) struct RawLoad {
     pub(super) max_rejects: Option<RawLimit>,
     pub(super) reject_window: Option<u64>,
     pub(super) unique_memory: Option<ByteSize>,
+    pub(super) workers: Option<usize>,
+    pub(super) lease: Option<Span>,
+    pub(super) retries: Option<usize>,
+    pub(super) drift: Option<String>,
+    pub(super) rewritten: Option<String>,
+    pub(super) file_order: Option<String>,
 }
 
 /// A count, or a percentage such as `"1%"`.

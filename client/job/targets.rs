@@ -1,5 +1,6 @@
 //! Turns each `[[target]]` into a table that the records go to.
 
+use super::mode::{Mode, mode_of};
 use super::raw::RawTarget;
 use super::{JobError, refuse_repeats, required};
 use crate::names::TableName;
@@ -11,6 +12,8 @@ pub(crate) struct Target {
     pub(crate) table: TableName,
     /// Whether a missing table is made.
     pub(crate) create: bool,
+    /// How rows meet those that are there already.
+    pub(crate) mode: Mode,
     /// Columns that tell its rows apart.
     pub(crate) key: Vec<String>,
     /// Columns that it gets; empty for all.
@@ -41,11 +44,7 @@ pub(super) fn all_targets(raw: Vec<RawTarget>) -> Result<Vec<Target>, JobError> 
 }
 
 fn target(raw: RawTarget) -> Result<Target, JobError> {
-    if let Some(mode) = raw.mode.filter(|mode| mode != "append") {
-        let text = format!("target.mode \"{mode}\" is not known: this version knows \"append\"");
-        return Err(JobError::Invalid(text));
-    }
-    let table = required(raw.table, "target.table", "--table")?;
+    let table = required(raw.table.clone(), "target.table", "--table")?;
     let table = table.parse::<TableName>();
     let table = table.map_err(|error| JobError::Invalid(error.to_string()))?;
     refuse_repeats(&format!("target {table}: key"), raw.key.iter())?;
@@ -55,7 +54,9 @@ fn target(raw: RawTarget) -> Result<Target, JobError> {
         let text = format!("target {table}: key \"{name}\" is not in columns: add it there");
         return Err(JobError::Invalid(text));
     }
-    Ok(Target { table, create: raw.create, key: raw.key, columns: raw.columns })
+    let mode = mode_of(&raw);
+    let mode = mode.map_err(|text| JobError::Invalid(format!("target {table}: {text}")))?;
+    Ok(Target { table, create: raw.create, mode, key: raw.key, columns: raw.columns })
 }
 
 #[cfg(test)]
@@ -66,18 +67,20 @@ mod tests {
     #[test]
     fn a_stream_goes_to_several_tables() {
         let text = "key = ['uid']\n[[target]]\ntable = 'crm.users'\ncolumns = ['uid', 'city']\n\
-                    key = ['uid']\ncreate = true\nmode = 'append'";
+                    key = ['uid']\ncreate = true\nmode = 'insert_new'";
         let targets = job(text).expect("a valid job").targets;
         let uid = vec!["uid".to_owned()];
         let first = Target {
             table: "public.users".parse().expect("a name"),
             create: false,
+            mode: Mode::Append,
             key: uid.clone(),
             columns: Vec::new(),
         };
         let second = Target {
             table: "crm.users".parse().expect("a name"),
             create: true,
+            mode: Mode::InsertNew,
             key: uid,
             columns: vec!["uid".to_owned(), "city".to_owned()],
         };
@@ -98,13 +101,6 @@ mod tests {
         assert_eq!(error, "[[target]] number 2 has no table: name one");
         let error = refusal("[[target]]\ntable = 'a-b'");
         assert!(error.contains("is not a table name"), "{error}");
-    }
-
-    #[test]
-    fn other_modes_are_refused() {
-        let error = refusal("mode = 'upsert'");
-        let expected = "target.mode \"upsert\" is not known: this version knows \"append\"";
-        assert_eq!(error, expected);
     }
 
     #[test]

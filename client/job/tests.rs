@@ -77,12 +77,16 @@ derive_before_hash.mail_domain = "split_part(email, '@', 2)"
 [[target]]
 table = "public.users"
 create = true
-mode = "append"
+mode = "upsert"
 key = ["uid"]
-columns = ["uid", "email"]
+update = ["email", "seen_at"]
+only_if_newer = "seen_at"
+columns = ["uid", "email", "seen_at"]
 
 [[target]]
 table = "public.users_address"
+mode = "replace"
+keep_old = true
 
 [load]
 commit_bytes = "1MiB"
@@ -91,6 +95,12 @@ split_bytes = "4MiB"
 max_rejects = "1%"
 reject_window = 5000
 unique_memory = "64MiB"
+workers = 4
+lease = "30s"
+retries = 3
+drift = "quarantine"
+rewritten = "reload"
+file_order = "any"
 "#;
 
 /// A job file that need not be valid.
@@ -149,12 +159,21 @@ fn a_file_with_every_key_is_read() {
     assert_eq!(job.targets.len(), 2);
     assert!(job.targets[0].create && !job.targets[1].create);
     assert_eq!(job.targets[0].key, ["uid"]);
+    let update = vec!["email".to_owned(), "seen_at".to_owned()];
+    let upsert = Mode::Upsert { update, only_if_newer: Some("seen_at".to_owned()) };
+    assert_eq!(job.targets[0].mode, upsert);
+    assert_eq!(job.targets[1].mode, Mode::Replace { keep_old: true });
     assert_eq!(job.load.commit_bytes, 1 << 20);
     assert_eq!(job.load.commit_interval, Duration::from_secs(2));
     assert_eq!(job.load.split_bytes, 4 << 20);
     assert_eq!(job.load.max_rejects, RejectLimit::Percent(1.0));
     assert_eq!(job.load.reject_window, 5000);
     assert_eq!(job.load.unique_bytes, 64 << 20);
+    assert_eq!((job.load.workers, job.load.retries), (4, 3));
+    assert_eq!(job.load.lease, Duration::from_secs(30));
+    assert_eq!(job.load.drift, DriftPolicy::Quarantine);
+    assert_eq!(job.load.rewritten, RewrittenPolicy::Reload);
+    assert_eq!(job.load.file_order, FileOrder::Any);
 }
 
 #[test]

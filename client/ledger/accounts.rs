@@ -55,9 +55,11 @@ FROM ferry.split AS s
 JOIN ferry.file AS f USING (file_id)
 WHERE s.run_id = $1
 GROUP BY f.file_id
-ORDER BY f.name";
+ORDER BY f.name, f.file_id";
 
 /// The accounts of a run, one entry a file, ordered by name.
+///
+/// A file that the run has given up and loaded from its start again has two.
 pub(crate) async fn accounts(
     conn: &mut PgConnection,
     run_id: RunId,
@@ -106,4 +108,27 @@ pub(crate) async fn reject_counts(
         });
     }
     Ok(counts)
+}
+
+/// For each table of a run's job in its order, how many rows were inserted or updated.
+///
+/// Of a table that was replaced, those count that the replacement changed.
+/// Replays are not of the run, and add nothing.
+pub(crate) async fn written(
+    conn: &mut PgConnection,
+    run_id: RunId,
+) -> Result<Vec<u64>, LedgerError> {
+    let rows = sqlx::query(
+        "SELECT coalesce(r.replaced[w.table_number], sum(w.row_count))::bigint AS row_count
+         FROM ferry.run AS r
+         JOIN ferry.split AS s USING (run_id)
+         JOIN ferry.commit AS c USING (split_id)
+         CROSS JOIN unnest(c.written) WITH ORDINALITY AS w (row_count, table_number)
+         WHERE r.run_id = $1
+         GROUP BY r.replaced, w.table_number ORDER BY w.table_number",
+    )
+    .bind(run_id.0)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| from_bigint(row, "row_count")).collect()
 }

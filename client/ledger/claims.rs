@@ -18,11 +18,17 @@ const ROW_ENTRIES_MAX: usize = 16 * 1024;
 /// Rows that are read at a time.
 const PAGE_ROWS: i64 = 64;
 
+/// Locked as the foreign key would lock it, only sooner: a split that another
+/// worker is about to delete is waited for, and then not there.
 const INSERT: &str = "
+WITH split AS MATERIALIZED (
+    SELECT run_id, split_id FROM ferry.split WHERE split_id = $1 FOR KEY SHARE
+)
 INSERT INTO ferry.claim (run_id, split_id, column_name, entries)
-SELECT run_id, split_id, $2::text, $3::bytea FROM ferry.split WHERE split_id = $1";
+SELECT run_id, split_id, $2::text, $3::bytea FROM split";
 
-/// Adds what rows of one split claim: names of columns with entries.
+/// Adds what rows of one split claim: names of columns with entries; an error
+/// if another worker has done away with the split.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
     split: SplitId,
@@ -38,7 +44,7 @@ pub(crate) async fn insert(
                 .await?
                 .rows_affected();
             if inserted != 1 {
-                return Err(LedgerError::Invalid { what: "split of a claim" });
+                return Err(LedgerError::Fenced { split });
             }
         }
     }

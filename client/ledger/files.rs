@@ -1,31 +1,38 @@
-//! Which files a job knows, and how far each is cut into splits.
+//! Which files a job knows, how far each is cut into splits, and how far it is loaded.
 
 use ferry::position::{Fingerprint, Position};
+use ferry::schema::Column;
 use sqlx::{PgConnection, Row as _};
 
-use crate::ledger::{LedgerError, read_fingerprint, read_position};
+use crate::ledger::columns::read_columns;
+use crate::ledger::{FileId, LedgerError, from_bigint, read_fingerprint, read_position};
 
 /// A file that a job has met before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KnownFile {
+    /// The file.
+    pub(crate) file_id: FileId,
     /// Name of the file below the dataset's root.
     pub(crate) name: String,
     /// Content that `planned_to` belongs to.
     pub(crate) fingerprint: Fingerprint,
     /// End of the last split.
     pub(crate) planned_to: Position,
+    /// Its header with the dataset's types; `None` if it was planned by a version that did not ask.
+    pub(crate) columns: Option<Vec<Column>>,
 }
 
-/// The files of a dataset that the job knows, by name.
+/// The files of a dataset that the job knows and has not given up, by name.
 pub(crate) async fn known(
     conn: &mut PgConnection,
     job: &str,
     dataset: &str,
 ) -> Result<Vec<KnownFile>, LedgerError> {
     let rows = sqlx::query(
-        "SELECT name, fingerprint_bytes, fingerprint_hash, modified_unix_nanos,
-                planned_byte, planned_row
-         FROM ferry.file WHERE job = $1 AND dataset = $2 ORDER BY name",
+        "SELECT file_id, name, fingerprint_bytes, fingerprint_hash, modified_unix_nanos,
+                planned_byte, planned_row, columns::text AS columns
+         FROM ferry.file
+         WHERE job = $1 AND dataset = $2 AND superseded_at IS NULL ORDER BY name",
     )
     .bind(job)
     .bind(dataset)
@@ -34,9 +41,78 @@ pub(crate) async fn known(
     let mut files = Vec::with_capacity(rows.len());
     for row in &rows {
         files.push(KnownFile {
+            file_id: FileId(row.try_get("file_id")?),
             name: row.try_get("name")?,
             fingerprint: read_fingerprint(row)?,
             planned_to: read_position(row, "planned_byte", "planned_row")?,
+            columns: read_columns(row)?,
+        });
+    }
+    Ok(files)
+}
+
+/// How far a file is loaded, by all runs of its job together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileStatus {
+    /// Dataset that the file belongs to.
+    pub(crate) dataset: String,
+    /// Name of the file below the dataset's root.
+    pub(crate) name: String,
+    /// Size of the file when it was planned last.
+    pub(crate) size_bytes: u64,
+    /// Records in its splits.
+    pub(crate) planned_rows: u64,
+    /// Rows in the targets.
+    pub(crate) loaded: u64,
+    /// Rows in quarantine.
+    pub(crate) quarantined: u64,
+    /// Rows that the job left out.
+    pub(crate) filtered: u64,
+    /// Records that no run has dealt with yet.
+    pub(crate) rows_left: u64,
+    /// When something of it was committed last, such as `2026-01-31 23:59:59 UTC`.
+    pub(crate) last_commit_at: Option<String>,
+}
+
+const STATUSES: &str = "
+SELECT f.dataset, f.name, f.fingerprint_bytes AS size_bytes,
+       s.planned_rows, s.loaded, s.quarantined, s.filtered, s.rows_left,
+       to_char(c.last_commit_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')
+           AS last_commit_at
+FROM ferry.file AS f
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(end_row - start_row), 0)::bigint AS planned_rows,
+           coalesce(sum(loaded_rows), 0)::bigint AS loaded,
+           coalesce(sum(quarantined_rows), 0)::bigint AS quarantined,
+           coalesce(sum(filtered_rows), 0)::bigint AS filtered,
+           coalesce(sum(end_row - next_row), 0)::bigint AS rows_left
+    FROM ferry.split WHERE file_id = f.file_id
+) AS s
+CROSS JOIN LATERAL (
+    SELECT max(committed_at) AS last_commit_at
+    FROM ferry.commit JOIN ferry.split USING (split_id) WHERE file_id = f.file_id
+) AS c
+WHERE f.job = $1 AND f.superseded_at IS NULL
+ORDER BY f.dataset, f.name";
+
+/// Every file of a job that was not given up, by name.
+pub(crate) async fn statuses(
+    conn: &mut PgConnection,
+    job: &str,
+) -> Result<Vec<FileStatus>, LedgerError> {
+    let rows = sqlx::query(STATUSES).bind(job).fetch_all(conn).await?;
+    let mut files = Vec::with_capacity(rows.len());
+    for row in &rows {
+        files.push(FileStatus {
+            dataset: row.try_get("dataset")?,
+            name: row.try_get("name")?,
+            size_bytes: from_bigint(row, "size_bytes")?,
+            planned_rows: from_bigint(row, "planned_rows")?,
+            loaded: from_bigint(row, "loaded")?,
+            quarantined: from_bigint(row, "quarantined")?,
+            filtered: from_bigint(row, "filtered")?,
+            rows_left: from_bigint(row, "rows_left")?,
+            last_commit_at: row.try_get("last_commit_at")?,
         });
     }
     Ok(files)

@@ -1,8 +1,10 @@
-//! What ran before: runs of a job with their states and sums, the newest first.
+//! What ran before: runs of a job with their states and sums, and one of them with all that is known of it.
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use crate::ledger::runs::RunState;
+use crate::ledger::workers::WorkerId;
 use crate::ledger::{LedgerError, RunId, from_bigint};
 
 /// One run in a list of runs.
@@ -30,19 +32,69 @@ pub(crate) struct RunSummary {
     pub(crate) quarantined: u64,
     /// Rows that the job left out.
     pub(crate) filtered: u64,
+    /// Sessions that worked at it.
+    pub(crate) workers: u64,
     /// Why it failed, as a stable word.
     pub(crate) error_code: Option<String>,
     /// Why it failed.
     pub(crate) error_message: Option<String>,
 }
 
-const RECENT: &str = "
+/// All that is known of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunDetails {
+    /// What a list shows of it.
+    pub(crate) summary: RunSummary,
+    /// Source host, without credentials.
+    pub(crate) source_url: String,
+    /// Dataset that was read.
+    pub(crate) dataset: String,
+    /// Tables that were loaded.
+    pub(crate) target: String,
+    /// Key of the pseudonyms; `None` if no column was pseudonymised.
+    pub(crate) pii_key_id: Option<String>,
+    /// Version of ferry-client that began it.
+    pub(crate) ferry_version: String,
+    /// Who worked at it, in the order in which they came.
+    pub(crate) workers: Vec<WorkerDetails>,
+    /// Transactions that moved a split.
+    pub(crate) commits: u64,
+    /// When the first of them was committed, such as `2026-01-31 23:59:59 UTC`.
+    pub(crate) first_commit_at: Option<String>,
+    /// When the last of them was committed.
+    pub(crate) last_commit_at: Option<String>,
+}
+
+/// A session that worked at a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WorkerDetails {
+    /// The session.
+    pub(crate) worker_id: WorkerId,
+    /// Name of its host.
+    pub(crate) host: String,
+    /// Number of its process there.
+    pub(crate) process_id: u64,
+    /// When it came.
+    pub(crate) joined_at: String,
+    /// When it left in order.
+    pub(crate) left_at: Option<String>,
+    /// Whether it is at work now.
+    pub(crate) is_alive: bool,
+    /// Transactions that it committed.
+    pub(crate) commits: u64,
+    /// Records that it dealt with.
+    pub(crate) rows: u64,
+}
+
+const SUMMARIES: &str = "
 SELECT r.run_id, r.job, r.state, r.error_code, r.error_message,
+       r.source_url, r.dataset, r.target, r.pii_key_id, r.ferry_version,
        to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS started_at,
        to_char(r.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS finished_at,
        greatest(extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at), 0)::bigint
            AS seconds,
-       s.rows_in_source, s.read, s.loaded, s.quarantined, s.filtered
+       s.rows_in_source, s.read, s.loaded, s.quarantined, s.filtered,
+       (SELECT count(*) FROM ferry.worker AS w WHERE w.run_id = r.run_id) AS workers
 FROM ferry.run AS r
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(end_row - start_row), 0)::bigint AS rows_in_source,
@@ -52,8 +104,8 @@ CROSS JOIN LATERAL (
            coalesce(sum(filtered_rows), 0)::bigint AS filtered
     FROM ferry.split WHERE run_id = r.run_id
 ) AS s
-WHERE $1::text IS NULL OR r.job = $1
-ORDER BY r.run_id DESC LIMIT $2";
+WHERE ($1::text IS NULL OR r.job = $1) AND ($2::bigint IS NULL OR r.run_id = $2)
+ORDER BY r.run_id DESC LIMIT $3";
 
 /// The last runs, of one job or of all, the newest first.
 pub(crate) async fn recent(
@@ -61,24 +113,98 @@ pub(crate) async fn recent(
     job: Option<&str>,
     limit: i64,
 ) -> Result<Vec<RunSummary>, LedgerError> {
-    let rows = sqlx::query(RECENT).bind(job).bind(limit).fetch_all(conn).await?;
-    let mut runs = Vec::with_capacity(rows.len());
+    let any_run: Option<i64> = None;
+    let rows = sqlx::query(SUMMARIES).bind(job).bind(any_run).bind(limit).fetch_all(conn).await?;
+    rows.iter().map(read_summary).collect()
+}
+
+fn read_summary(row: &PgRow) -> Result<RunSummary, LedgerError> {
+    Ok(RunSummary {
+        run_id: RunId(row.try_get("run_id")?),
+        job: row.try_get("job")?,
+        state: RunState::parse(row.try_get("state")?)?,
+        started_at: row.try_get("started_at")?,
+        finished_at: row.try_get("finished_at")?,
+        seconds: from_bigint(row, "seconds")?,
+        rows_in_source: from_bigint(row, "rows_in_source")?,
+        read: from_bigint(row, "read")?,
+        loaded: from_bigint(row, "loaded")?,
+        quarantined: from_bigint(row, "quarantined")?,
+        filtered: from_bigint(row, "filtered")?,
+        workers: from_bigint(row, "workers")?,
+        error_code: row.try_get("error_code")?,
+        error_message: row.try_get("error_message")?,
+    })
+}
+
+const COMMITS: &str = "
+SELECT count(*) AS commits,
+       to_char(min(c.committed_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')
+           AS first_commit_at,
+       to_char(max(c.committed_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')
+           AS last_commit_at
+FROM ferry.split AS s JOIN ferry.commit AS c USING (split_id)
+WHERE s.run_id = $1";
+
+/// One run; `None` if there is none of that number.
+pub(crate) async fn run(
+    conn: &mut PgConnection,
+    run_id: RunId,
+) -> Result<Option<RunDetails>, LedgerError> {
+    let any_job: Option<&str> = None;
+    let one: i64 = 1;
+    let query = sqlx::query(SUMMARIES).bind(any_job).bind(run_id.0).bind(one);
+    let Some(row) = query.fetch_optional(&mut *conn).await? else {
+        return Ok(None);
+    };
+    let commits = sqlx::query(COMMITS).bind(run_id.0).fetch_one(&mut *conn).await?;
+    Ok(Some(RunDetails {
+        summary: read_summary(&row)?,
+        source_url: row.try_get("source_url")?,
+        dataset: row.try_get("dataset")?,
+        target: row.try_get("target")?,
+        pii_key_id: row.try_get("pii_key_id")?,
+        ferry_version: row.try_get("ferry_version")?,
+        workers: workers(conn, run_id).await?,
+        commits: from_bigint(&commits, "commits")?,
+        first_commit_at: commits.try_get("first_commit_at")?,
+        last_commit_at: commits.try_get("last_commit_at")?,
+    }))
+}
+
+const WORKERS: &str = "
+SELECT w.worker_id, w.host, w.process_id,
+       to_char(w.joined_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS joined_at,
+       to_char(w.left_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS left_at,
+       w.left_at IS NULL AND w.worker_id IN (SELECT worker_id FROM ferry.living_worker)
+           AS is_alive,
+       coalesce(c.commits, 0) AS commits, coalesce(c.row_count, 0) AS row_count
+FROM ferry.worker AS w
+LEFT JOIN (
+    SELECT worker_id, count(*) AS commits, sum(to_row - from_row)::bigint AS row_count
+    FROM ferry.split JOIN ferry.commit USING (split_id)
+    WHERE run_id = $1 GROUP BY worker_id
+) AS c USING (worker_id)
+WHERE w.run_id = $1
+ORDER BY w.joined_at, w.worker_id";
+
+async fn workers(
+    conn: &mut PgConnection,
+    run_id: RunId,
+) -> Result<Vec<WorkerDetails>, LedgerError> {
+    let rows = sqlx::query(WORKERS).bind(run_id.0).fetch_all(conn).await?;
+    let mut workers = Vec::with_capacity(rows.len());
     for row in &rows {
-        runs.push(RunSummary {
-            run_id: RunId(row.try_get("run_id")?),
-            job: row.try_get("job")?,
-            state: RunState::parse(row.try_get("state")?)?,
-            started_at: row.try_get("started_at")?,
-            finished_at: row.try_get("finished_at")?,
-            seconds: from_bigint(row, "seconds")?,
-            rows_in_source: from_bigint(row, "rows_in_source")?,
-            read: from_bigint(row, "read")?,
-            loaded: from_bigint(row, "loaded")?,
-            quarantined: from_bigint(row, "quarantined")?,
-            filtered: from_bigint(row, "filtered")?,
-            error_code: row.try_get("error_code")?,
-            error_message: row.try_get("error_message")?,
+        workers.push(WorkerDetails {
+            worker_id: WorkerId(row.try_get("worker_id")?),
+            host: row.try_get("host")?,
+            process_id: from_bigint(row, "process_id")?,
+            joined_at: row.try_get("joined_at")?,
+            left_at: row.try_get("left_at")?,
+            is_alive: row.try_get("is_alive")?,
+            commits: from_bigint(row, "commits")?,
+            rows: from_bigint(row, "row_count")?,
         });
     }
-    Ok(runs)
+    Ok(workers)
 }

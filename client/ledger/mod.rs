@@ -7,13 +7,15 @@
 
 pub(crate) mod accounts;
 pub(crate) mod claims;
+mod columns;
+mod cuts;
 pub(crate) mod erasures;
 pub(crate) mod files;
 pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod quarantine;
-mod register;
+pub(crate) mod register;
 pub(crate) mod runs;
 pub(crate) mod splits;
 pub(crate) mod workers;
@@ -26,8 +28,12 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::database::StatementError;
 
+pub(crate) use columns::encode_columns;
+
 /// First half of the advisory locks that ferry takes by name; "fery" in ASCII.
 const LOCK_CLASS: i32 = 0x6665_7279;
+/// Stands for NUL, which PostgreSQL cannot store in a text.
+const REPLACEMENT: &str = "\u{FFFD}";
 
 /// The ledger cannot be read or does not allow what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +74,19 @@ pub(crate) enum LedgerError {
         /// The run.
         run: RunId,
     },
+    /// A worker elsewhere ended the run that this one takes part in.
+    #[error("run {run} was ended by another worker: {message}")]
+    EndedByOther {
+        /// The run.
+        run: RunId,
+        /// Why, as a stable word.
+        code: String,
+        /// Why.
+        message: String,
+    },
     /// The job loads other columns, or in another way, than its unfinished run.
     #[error(
-        "run {run} of this job is not finished and began with other columns, types, clean rules or PII settings: finish it with the old ones first, or give the changed job another name"
+        "run {run} of this job is not finished and began with other columns, types, clean rules or PII settings: finish it with the old ones first, load the rest of it in a new run (--run new), or give the changed job another name"
     )]
     ColumnsChanged {
         /// The unfinished run.
@@ -125,9 +141,21 @@ pub(crate) enum LedgerError {
         /// Rows that are not open any more.
         rows: usize,
     },
+    /// The job reads another dataset than its unfinished run.
+    #[error(
+        "run {run} of this job is not finished and reads dataset {before}, not {now}: finish it with the old one first, or give the changed job another name"
+    )]
+    DatasetChanged {
+        /// The unfinished run.
+        run: RunId,
+        /// Dataset of the unfinished run.
+        before: String,
+        /// Dataset now.
+        now: String,
+    },
     /// The job was changed while one of its runs was not finished.
     #[error(
-        "run {run} of this job is not finished and has {what} {before}, not {now}: finish it with the old setting first, or give the changed job another name"
+        "run {run} of this job is not finished and has {what} {before}, not {now}: finish it with the old setting first, load the rest of it in a new run (--run new), or give the changed job another name"
     )]
     JobChanged {
         /// The unfinished run.
@@ -174,6 +202,10 @@ impl fmt::Display for RunId {
     }
 }
 
+/// Identity of a file as a job knows it; one that is loaded from its start again gets another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FileId(pub(crate) i64);
+
 /// Identity of a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SplitId(pub(crate) i64);
@@ -205,6 +237,11 @@ pub(crate) async fn lock_job(conn: &mut PgConnection, job: &str) -> Result<(), L
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// The text as PostgreSQL can hold it: without NUL.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', REPLACEMENT)
 }
 
 /// A count or an offset as PostgreSQL stores it.

@@ -2,50 +2,127 @@
 //!
 //! Invariant: the splits of a file follow each other without gap or overlap,
 //! even if several workers plan at once: whoever comes second finds that the
-//! file is planned further than its own splits begin, and adds nothing.
+//! file is planned further than its own splits begin, or loaded anew since its
+//! plan was made, and adds nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ferry::position::{Fingerprint, Position, Split};
+use ferry::schema::Column;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::ledger::files::{self, KnownFile};
-use crate::ledger::{LedgerError, RunId, lock_job, to_bigint};
+use crate::ledger::{FileId, LedgerError, RunId, cuts, encode_columns, lock_job, to_bigint};
+
+/// A file as the source saw it when it planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlannedContent {
+    /// Name below the dataset's root.
+    pub(crate) name: String,
+    /// Content as it was then.
+    pub(crate) fingerprint: Fingerprint,
+    /// Its header with the dataset's types; empty if it has none yet.
+    pub(crate) columns: Vec<Column>,
+}
+
+/// A plan of the source, for one run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Registration<'a> {
+    /// The run that is to load the splits.
+    pub(crate) run_id: RunId,
+    /// Name of the job.
+    pub(crate) job: &'a str,
+    /// Dataset that was planned.
+    pub(crate) dataset: &'a str,
+    /// Files that the plan begins anew.
+    pub(crate) superseded: &'a [FileId],
+    /// Files of the plan.
+    pub(crate) files: &'a [PlannedContent],
+    /// Splits of the plan, in the order of each file, as the source gives them.
+    pub(crate) splits: &'a [Split],
+}
 
 /// Adds what a plan holds and the ledger does not know yet.
 ///
-/// `splits` are in the order of each file, as the source gives them. A file
-/// that is new and has no split is left out: where its first record will begin
-/// is not known.
+/// A file that is new and has no split is left out: where its first record will
+/// begin is not known.
 pub(crate) async fn register(
     conn: &mut PgConnection,
-    run_id: RunId,
-    job: &str,
-    dataset: &str,
-    planned_files: &[(String, Fingerprint)],
-    splits: &[Split],
+    registration: &Registration<'_>,
 ) -> Result<(), LedgerError> {
+    let Registration { run_id, job, dataset, superseded, files, splits } = *registration;
     let mut tx = conn.begin().await?;
     lock_job(&mut tx, job).await?;
     keep_running(&mut tx, run_id, job).await?;
+    let taken = supersede(&mut tx, superseded).await?;
     let known = files::known(&mut tx, job, dataset).await?;
-    let news = compare(&known, planned_files, splits);
+    let files = files.iter().filter(|file| !taken.contains(&file.name));
+    let news = compare(&known, files, splits);
     upsert_files(&mut tx, job, dataset, &news.files).await?;
     insert_splits(&mut tx, run_id, job, dataset, &news.splits).await?;
     tx.commit().await?;
     Ok(())
 }
 
+/// Gives up files that are to be loaded from their start again; returns the
+/// names of those that another worker has given up before.
+///
+/// What that one registered in their place stands, and this plan of them, which
+/// was made before it, is void.
+async fn supersede(
+    conn: &mut PgConnection,
+    superseded: &[FileId],
+) -> Result<HashSet<String>, LedgerError> {
+    if superseded.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids: Vec<i64> = superseded.iter().map(|file| file.0).collect();
+    let ours: Vec<i64> = sqlx::query_scalar(
+        "UPDATE ferry.file SET superseded_at = now()
+         WHERE file_id = ANY($1) AND superseded_at IS NULL RETURNING file_id",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *conn)
+    .await?;
+    let given_up: Vec<FileId> = ours.iter().copied().map(FileId).collect();
+    cuts::give_up(conn, &given_up).await?;
+    let taken: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM ferry.file WHERE file_id = ANY($1) AND file_id <> ALL($2)",
+    )
+    .bind(&ids)
+    .bind(&ours)
+    .fetch_all(conn)
+    .await?;
+    Ok(taken.into_iter().collect())
+}
+
 /// What the ledger does not know yet.
 #[derive(Debug, PartialEq, Eq)]
 struct News<'a> {
-    files: Vec<KnownFile>,
+    files: Vec<FileNews>,
     splits: Vec<&'a Split>,
 }
 
-fn compare<'a>(
+/// What the ledger is to know of a file.
+#[derive(Debug, PartialEq, Eq)]
+struct FileNews {
+    name: String,
+    fingerprint: Fingerprint,
+    planned_to: Position,
+    columns: Option<Vec<Column>>,
+}
+
+impl FileNews {
+    fn is_known_by(&self, before: &KnownFile) -> bool {
+        self.fingerprint == before.fingerprint
+            && self.planned_to == before.planned_to
+            && self.columns == before.columns
+    }
+}
+
+fn compare<'a, 'p>(
     known: &[KnownFile],
-    planned_files: &[(String, Fingerprint)],
+    planned_files: impl Iterator<Item = &'p PlannedContent>,
     splits: &'a [Split],
 ) -> News<'a> {
     let known: HashMap<&str, &KnownFile> =
@@ -55,21 +132,33 @@ fn compare<'a>(
         splits_by_file.entry(&split.file).or_default().push(split);
     }
     let mut news = News { files: Vec::new(), splits: Vec::new() };
-    for (name, fingerprint) in planned_files {
-        let before = known.get(name.as_str()).copied();
-        let ranges = splits_by_file.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+    for planned in planned_files {
+        let name = planned.name.as_str();
+        let before = known.get(name).copied();
+        let ranges = splits_by_file.get(name).map(Vec::as_slice).unwrap_or_default();
         let first = ranges.first().map(|split| split.start);
         let Some(start) = before.map(|file| file.planned_to).or(first) else {
             continue;
         };
-        let planned_to = follow(start, ranges, &mut news.splits);
-        let fingerprint = wider(before, fingerprint).clone();
-        let file = KnownFile { name: name.clone(), fingerprint, planned_to };
-        if before != Some(&file) {
+        let file = FileNews {
+            name: name.to_owned(),
+            fingerprint: wider(before, &planned.fingerprint).clone(),
+            planned_to: follow(start, ranges, &mut news.splits),
+            columns: header(before, &planned.columns),
+        };
+        if before.is_none_or(|before| !file.is_known_by(before)) {
             news.files.push(file);
         }
     }
     news
+}
+
+/// The header as the source tells it now, since its owner may declare other types.
+fn header(before: Option<&KnownFile>, planned: &[Column]) -> Option<Vec<Column>> {
+    if planned.is_empty() {
+        return before.and_then(|file| file.columns.clone());
+    }
+    Some(planned.to_vec())
 }
 
 /// Takes the splits that follow on `start`; returns where the last one ends.
@@ -113,18 +202,23 @@ async fn keep_running(
     if updated == 1 { Ok(()) } else { Err(LedgerError::RunEnded { run: run_id }) }
 }
 
+/// Names are unique among the files that count, hence the condition.
 const UPSERT_FILES: &str = "
 INSERT INTO ferry.file AS f
     (job, dataset, name, fingerprint_bytes, fingerprint_hash, modified_unix_nanos,
-     planned_byte, planned_row)
-SELECT $1, $2, r.*
-FROM unnest($3::text[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[]) AS r
-ON CONFLICT (job, dataset, name) DO UPDATE
+     planned_byte, planned_row, columns)
+SELECT $1, $2, r.name, r.size, r.hash, r.modified, r.planned_byte, r.planned_row,
+       r.columns::jsonb
+FROM unnest($3::text[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $9::text[])
+         AS r (name, size, hash, modified, planned_byte, planned_row, columns)
+ON CONFLICT (job, dataset, name) WHERE superseded_at IS NULL DO UPDATE
 SET fingerprint_bytes = excluded.fingerprint_bytes,
     fingerprint_hash = excluded.fingerprint_hash,
     modified_unix_nanos = excluded.modified_unix_nanos,
     planned_byte = excluded.planned_byte,
     planned_row = excluded.planned_row,
+    columns = excluded.columns,
     updated_at = now()
 WHERE f.planned_byte <= excluded.planned_byte";
 
@@ -132,11 +226,13 @@ async fn upsert_files(
     conn: &mut PgConnection,
     job: &str,
     dataset: &str,
-    files: &[KnownFile],
+    files: &[FileNews],
 ) -> Result<(), LedgerError> {
     let names: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
     let fingerprints = Fingerprints::of(files.iter().map(|file| &file.fingerprint))?;
     let planned = Positions::of(files.iter().map(|file| file.planned_to))?;
+    let columns: Vec<Option<String>> =
+        files.iter().map(|file| file.columns.as_deref().map(encode_columns)).collect();
     sqlx::query(UPSERT_FILES)
         .bind(job)
         .bind(dataset)
@@ -146,6 +242,7 @@ async fn upsert_files(
         .bind(fingerprints.times)
         .bind(planned.bytes)
         .bind(planned.rows)
+        .bind(columns)
         .execute(conn)
         .await?;
     Ok(())
@@ -160,7 +257,8 @@ SELECT $1, f.file_id, r.size, r.hash, r.modified,
 FROM unnest($4::text[], $5::bigint[], $6::bytea[], $7::bigint[],
             $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
          AS r (name, size, hash, modified, start_byte, start_row, end_byte, end_row)
-JOIN ferry.file AS f ON f.job = $2 AND f.dataset = $3 AND f.name = r.name";
+JOIN ferry.file AS f
+  ON f.job = $2 AND f.dataset = $3 AND f.name = r.name AND f.superseded_at IS NULL";
 
 async fn insert_splits(
     conn: &mut PgConnection,
@@ -234,84 +332,4 @@ impl Positions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn position(byte_offset: u64) -> Position {
-        Position { byte_offset, row_number: byte_offset / 10 }
-    }
-
-    fn fingerprint(size_bytes: u64) -> Fingerprint {
-        Fingerprint { size_bytes, content_hash: [7; 16], modified_unix_nanos: 1 }
-    }
-
-    fn split(start: u64, end: u64, size_bytes: u64) -> Split {
-        Split {
-            dataset: "d".to_owned(),
-            file: "a.csv".to_owned(),
-            fingerprint: fingerprint(size_bytes),
-            start: position(start),
-            end: position(end),
-        }
-    }
-
-    fn file(size_bytes: u64, planned_to: u64) -> KnownFile {
-        let fingerprint = fingerprint(size_bytes);
-        KnownFile { name: "a.csv".to_owned(), fingerprint, planned_to: position(planned_to) }
-    }
-
-    fn planned(size_bytes: u64) -> [(String, Fingerprint); 1] {
-        [("a.csv".to_owned(), fingerprint(size_bytes))]
-    }
-
-    #[test]
-    fn a_new_file_is_added_whole() {
-        let splits = [split(5, 50, 90), split(50, 90, 90)];
-        let news = compare(&[], &planned(90), &splits);
-        assert_eq!(news.files, [file(90, 90)]);
-        assert_eq!(news.splits, [&splits[0], &splits[1]]);
-    }
-
-    #[test]
-    fn a_plan_that_another_worker_registered_adds_nothing() {
-        let splits = [split(5, 50, 90), split(50, 90, 90)];
-        let news = compare(&[file(90, 90)], &planned(90), &splits);
-        assert_eq!(news, News { files: vec![], splits: vec![] });
-    }
-
-    #[test]
-    fn a_plan_that_is_cut_otherwise_adds_nothing_twice() {
-        let splits = [split(5, 60, 120), split(60, 120, 120)];
-        let news = compare(&[file(90, 90)], &planned(120), &splits);
-        assert_eq!(news.files, [file(120, 90)]);
-        assert!(news.splits.is_empty());
-    }
-
-    #[test]
-    fn a_grown_file_goes_on_where_it_ended() {
-        let splits = [split(90, 120, 120)];
-        let news = compare(&[file(90, 90)], &planned(120), &splits);
-        assert_eq!(news.files, [file(120, 120)]);
-        assert_eq!(news.splits, [&splits[0]]);
-    }
-
-    #[test]
-    fn an_older_plan_takes_nothing_back() {
-        let news = compare(&[file(120, 120)], &planned(90), &[]);
-        assert_eq!(news, News { files: vec![], splits: vec![] });
-    }
-
-    #[test]
-    fn an_older_plan_can_add_a_split_but_keeps_the_wider_content() {
-        let splits = [split(90, 100, 100)];
-        let news = compare(&[file(120, 90)], &planned(100), &splits);
-        assert_eq!(news.files, [file(120, 100)]);
-        assert_eq!(news.splits, [&splits[0]]);
-    }
-
-    #[test]
-    fn a_new_file_without_records_is_left_for_later() {
-        let news = compare(&[], &planned(5), &[]);
-        assert_eq!(news, News { files: vec![], splits: vec![] });
-    }
-}
+mod tests;

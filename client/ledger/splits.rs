@@ -5,12 +5,12 @@
 //! locks the split and compares.
 
 use ferry::position::{Position, Split};
-use sqlx::{PgConnection, Row as _};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-pub(crate) use crate::ledger::register::register;
 use crate::ledger::workers::WorkerId;
 use crate::ledger::{
-    Epoch, LedgerError, RunId, SplitId, read_fingerprint, read_position, to_bigint,
+    Epoch, LedgerError, RunId, SplitId, columns, read_fingerprint, read_position, to_bigint,
 };
 
 /// A split that this worker may load.
@@ -20,58 +20,114 @@ pub(crate) struct ClaimedSplit {
     pub(crate) split_id: SplitId,
     /// Shown with every commit.
     pub(crate) epoch: Epoch,
+    /// Who claimed it.
+    pub(crate) worker: WorkerId,
     /// What to read.
     pub(crate) split: Split,
+    /// Names of the file's columns; `None` if it was planned by a version that did not ask.
+    pub(crate) header: Option<Vec<String>>,
     /// Where to begin: everything before is committed.
     pub(crate) next: Position,
 }
 
+/// Which splits may be loaded at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClaimOrder {
+    /// All of them.
+    Any,
+    /// One of each file at a time, in the order of the file.
+    WithinFile,
+    /// One of the whole run at a time, in the order of the files' names.
+    Strict,
+}
+
 /// What one commit adds to a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Advance {
+pub(crate) struct Advance<'a> {
+    /// Where the split stood before.
+    pub(crate) from: Position,
     /// Everything before this place is dealt with once the transaction commits.
     pub(crate) next: Position,
-    /// Rows put into the target.
+    /// Rows handed to the targets.
     pub(crate) loaded: u64,
     /// Rows put into quarantine.
     pub(crate) quarantined: u64,
     /// Rows that the job leaves out.
     pub(crate) filtered: u64,
+    /// For each table of the job, how many rows were inserted or updated.
+    pub(crate) written: &'a [u64],
+    /// Who commits.
+    pub(crate) worker: WorkerId,
     /// How long the split stays with this worker from now on.
     pub(crate) lease_seconds: i32,
 }
 
 /// A split is free if nobody claimed it, if its owner's session has ended, or
 /// if the lease is over, as it is of an owner whose host was cut off.
-const CLAIM: &str = "
+///
+/// Two workers that choose the same split: the second finds it locked and
+/// passes over it, or finds that it was claimed since its snapshot was taken;
+/// then PostgreSQL asks all of this again of the split as it is now. The lock
+/// is one that a commit of the split excludes, so that none is under way when
+/// the epoch changes; but rows that refer to the split exclude only the
+/// strongest lock, and a worker that hangs after it wrote some must not keep
+/// the split from its successor.
+const CANDIDATE: &str = "
 WITH candidate AS MATERIALIZED (
     SELECT s.split_id
     FROM ferry.split AS s
     JOIN ferry.file AS f USING (file_id)
-    WHERE s.run_id = $1 AND NOT s.done
+    JOIN ferry.run AS r USING (run_id)
+    WHERE s.run_id = $1 AND r.state = 'running' AND NOT s.done
       AND (s.lease_owner IS NULL
            OR s.lease_until < clock_timestamp()
-           OR NOT EXISTS (
-               SELECT FROM pg_catalog.pg_locks AS l
-               WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-                 AND l.database = (SELECT oid FROM pg_catalog.pg_database
-                                   WHERE datname = current_database())
-                 AND l.classid::bigint = (s.lease_owner >> 32) & 4294967295
-                 AND l.objid::bigint = s.lease_owner & 4294967295))
-    ORDER BY f.name, s.start_byte
+           OR s.lease_owner NOT IN (SELECT worker_id FROM ferry.living_worker))";
+
+/// No split of the file before it is left to do. That can only become so,
+/// never cease to be: splits are done for ever, and a file grows at its end.
+const IS_FIRST_OF_FILE: &str = "
+      AND NOT EXISTS (
+          SELECT FROM ferry.split AS earlier
+          WHERE earlier.run_id = $1 AND NOT earlier.done
+            AND earlier.file_id = s.file_id AND earlier.start_byte < s.start_byte)";
+
+/// Only the first split that is left to do, whoever has it: so one that a
+/// living worker has keeps the others from all. Names are compared byte by
+/// byte, so that the order is the same in every database.
+const IS_FIRST_OF_RUN: &str = "
+      AND s.split_id = (
+          SELECT front.split_id
+          FROM ferry.split AS front JOIN ferry.file AS front_file USING (file_id)
+          WHERE front.run_id = $1 AND NOT front.done
+          ORDER BY front_file.name COLLATE \"C\", front.start_byte LIMIT 1)";
+
+const TAKE_CANDIDATE: &str = "
+    ORDER BY f.name COLLATE \"C\", s.start_byte
     LIMIT 1
-    FOR UPDATE OF s SKIP LOCKED
+    FOR NO KEY UPDATE OF s SKIP LOCKED
 )
 UPDATE ferry.split AS s
 SET epoch = s.epoch + 1, lease_owner = $2,
     lease_until = clock_timestamp() + make_interval(secs => $3::integer)
 FROM candidate AS c, ferry.file AS f
 WHERE s.split_id = c.split_id AND f.file_id = s.file_id
-RETURNING s.split_id, s.epoch, f.dataset, f.name AS file,
+RETURNING s.split_id, s.epoch, f.dataset, f.name AS file, f.columns::text AS columns,
           s.fingerprint_bytes, s.fingerprint_hash, s.modified_unix_nanos,
           s.start_byte, s.start_row, s.end_byte, s.end_row, s.next_byte, s.next_row";
 
-/// Takes the next free split of a run; `None` if all are done or taken.
+impl ClaimOrder {
+    fn claim_statement(self) -> String {
+        let condition = match self {
+            Self::Any => "",
+            Self::WithinFile => IS_FIRST_OF_FILE,
+            Self::Strict => IS_FIRST_OF_RUN,
+        };
+        [CANDIDATE, condition, TAKE_CANDIDATE].concat()
+    }
+}
+
+/// Takes the next free split of a run; `None` if all are done or taken, or if
+/// the run has ended.
 ///
 /// The worker must hold its lock, see [`super::workers::hold`].
 pub(crate) async fn claim(
@@ -79,38 +135,57 @@ pub(crate) async fn claim(
     run_id: RunId,
     worker: WorkerId,
     lease_seconds: i32,
+    order: ClaimOrder,
 ) -> Result<Option<ClaimedSplit>, LedgerError> {
-    let row = sqlx::query(CLAIM)
+    // All of the text stands in this program; what comes from outside is bound.
+    let row = sqlx::query(AssertSqlSafe(order.claim_statement()))
         .bind(run_id.0)
         .bind(worker.0)
         .bind(lease_seconds)
         .fetch_optional(conn)
         .await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    Ok(Some(ClaimedSplit {
+    row.map(|row| read_claimed(&row, worker)).transpose()
+}
+
+fn read_claimed(row: &PgRow, worker: WorkerId) -> Result<ClaimedSplit, LedgerError> {
+    Ok(ClaimedSplit {
         split_id: SplitId(row.try_get("split_id")?),
         epoch: Epoch(row.try_get("epoch")?),
+        worker,
         split: Split {
             dataset: row.try_get("dataset")?,
             file: row.try_get("file")?,
-            fingerprint: read_fingerprint(&row)?,
-            start: read_position(&row, "start_byte", "start_row")?,
-            end: read_position(&row, "end_byte", "end_row")?,
+            fingerprint: read_fingerprint(row)?,
+            start: read_position(row, "start_byte", "start_row")?,
+            end: read_position(row, "end_byte", "end_row")?,
         },
-        next: read_position(&row, "next_byte", "next_row")?,
-    }))
+        header: columns::read_names(row)?,
+        next: read_position(row, "next_byte", "next_row")?,
+    })
 }
 
-/// Number of splits of a run that are not done, whoever has them.
-pub(crate) async fn undone(conn: &mut PgConnection, run_id: RunId) -> Result<i64, LedgerError> {
-    let count =
-        sqlx::query_scalar("SELECT count(*) FROM ferry.split WHERE run_id = $1 AND NOT done")
-            .bind(run_id.0)
-            .fetch_one(conn)
-            .await?;
-    Ok(count)
+/// A split that is locked is being committed, which renews its lease too, or
+/// goes to another worker: neither is waited for.
+const RENEW: &str = "
+WITH mine AS MATERIALIZED (
+    SELECT split_id FROM ferry.split
+    WHERE split_id = $1 AND epoch = $2 AND lease_owner IS NOT NULL AND NOT done
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE ferry.split AS s
+SET lease_until = clock_timestamp() + make_interval(secs => $3::integer)
+FROM mine WHERE s.split_id = mine.split_id";
+
+/// Keeps a split that a worker has for longer, without a commit; does nothing
+/// if another one has it.
+pub(crate) async fn renew(
+    conn: &mut PgConnection,
+    split_id: SplitId,
+    epoch: Epoch,
+    lease_seconds: i32,
+) -> Result<(), LedgerError> {
+    sqlx::query(RENEW).bind(split_id.0).bind(epoch.0).bind(lease_seconds).execute(conn).await?;
+    Ok(())
 }
 
 /// Opens a commit: locks the split until the transaction ends, and makes sure
@@ -129,34 +204,58 @@ pub(crate) async fn fence(
     }
 }
 
-/// Ends a commit: moves the split on and extends its lease.
+/// Both or neither: a row of `ferry.commit` is there if and only if the split
+/// moved by it. The split is locked since [`fence`], and its epoch with it; the
+/// condition makes the statement right without that too.
+const ADVANCE: &str = "
+WITH moved AS (
+    UPDATE ferry.split
+    SET next_byte = $5, next_row = $6,
+        loaded_rows = loaded_rows + $7,
+        quarantined_rows = quarantined_rows + $8,
+        filtered_rows = filtered_rows + $9,
+        lease_until = clock_timestamp() + make_interval(secs => $12::integer)
+    WHERE split_id = $1 AND epoch = $2 AND next_byte = $3 AND next_row = $4
+    RETURNING split_id, epoch
+)
+INSERT INTO ferry.commit
+    (split_id, epoch, from_byte, from_row, to_byte, to_row,
+     loaded, quarantined, filtered, written, worker_id)
+SELECT split_id, epoch, $3, $4, $5, $6, $7, $8, $9, $10::bigint[], $11::bigint FROM moved";
+
+/// Ends a commit: moves the split on, writes down by whom, and extends its lease.
 pub(crate) async fn advance(
     conn: &mut PgConnection,
     split_id: SplitId,
     epoch: Epoch,
-    advance: Advance,
+    advance: &Advance<'_>,
 ) -> Result<(), LedgerError> {
-    let updated = sqlx::query(
-        "UPDATE ferry.split
-         SET next_byte = $3, next_row = $4,
-             loaded_rows = loaded_rows + $5,
-             quarantined_rows = quarantined_rows + $6,
-             filtered_rows = filtered_rows + $7,
-             lease_until = clock_timestamp() + make_interval(secs => $8::integer)
-         WHERE split_id = $1 AND epoch = $2",
-    )
-    .bind(split_id.0)
-    .bind(epoch.0)
-    .bind(to_bigint(advance.next.byte_offset, "byte offset")?)
-    .bind(to_bigint(advance.next.row_number, "row number")?)
-    .bind(to_bigint(advance.loaded, "number of rows")?)
-    .bind(to_bigint(advance.quarantined, "number of rows")?)
-    .bind(to_bigint(advance.filtered, "number of rows")?)
-    .bind(advance.lease_seconds)
-    .execute(conn)
-    .await?
-    .rows_affected();
-    if updated == 1 { Ok(()) } else { Err(LedgerError::Fenced { split: split_id }) }
+    let Advance { from, next, .. } = advance;
+    if from == next {
+        // A source may say that it is still where it was.
+        return renew(conn, split_id, epoch, advance.lease_seconds).await;
+    }
+    let mut written = Vec::with_capacity(advance.written.len());
+    for rows in advance.written {
+        written.push(to_bigint(*rows, "number of rows")?);
+    }
+    let inserted = sqlx::query(ADVANCE)
+        .bind(split_id.0)
+        .bind(epoch.0)
+        .bind(to_bigint(from.byte_offset, "byte offset")?)
+        .bind(to_bigint(from.row_number, "row number")?)
+        .bind(to_bigint(next.byte_offset, "byte offset")?)
+        .bind(to_bigint(next.row_number, "row number")?)
+        .bind(to_bigint(advance.loaded, "number of rows")?)
+        .bind(to_bigint(advance.quarantined, "number of rows")?)
+        .bind(to_bigint(advance.filtered, "number of rows")?)
+        .bind(written)
+        .bind(advance.worker.0)
+        .bind(advance.lease_seconds)
+        .execute(conn)
+        .await?
+        .rows_affected();
+    if inserted == 1 { Ok(()) } else { Err(LedgerError::Fenced { split: split_id }) }
 }
 
 /// How far a split is committed; asked after a COMMIT whose answer was lost.
@@ -177,4 +276,23 @@ pub(crate) async fn position(
     .await?;
     let row = row.ok_or(LedgerError::Fenced { split: split_id })?;
     read_position(&row, "next_byte", "next_row")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_order_has_its_condition() {
+        let [any, within_file, strict] =
+            [ClaimOrder::Any, ClaimOrder::WithinFile, ClaimOrder::Strict]
+                .map(ClaimOrder::claim_statement);
+        assert!(!any.contains("earlier") && !any.contains("front"), "{any}");
+        assert!(within_file.contains("earlier.start_byte < s.start_byte"), "{within_file}");
+        assert!(strict.contains("AND s.split_id = ("), "{strict}");
+        for statement in [any, within_file, strict] {
+            assert!(statement.contains("r.state = 'running'"), "{statement}");
+            assert!(statement.contains("SKIP LOCKED"), "{statement}");
+        }
+    }
 }

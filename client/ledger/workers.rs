@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, RunId, runs};
 
 /// Identity of a worker: one session with the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +36,64 @@ pub(crate) async fn hold(conn: &mut PgConnection, worker: WorkerId) -> Result<()
         .fetch_one(conn)
         .await?;
     if is_held { Ok(()) } else { Err(LedgerError::Invalid { what: "worker id" }) }
+}
+
+/// Writes down that a worker takes part in a run, from which host and process.
+///
+/// A worker that joins while another one, which cannot see it yet, leaves as
+/// the last and stops the run, sets it running again.
+pub(crate) async fn join(
+    conn: &mut PgConnection,
+    worker: WorkerId,
+    run_id: RunId,
+) -> Result<(), LedgerError> {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let mut tx = conn.begin().await?;
+    runs::go_on(&mut tx, run_id).await?;
+    sqlx::query(
+        "INSERT INTO ferry.worker (worker_id, run_id, host, process_id) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(worker.0)
+    .bind(run_id.0)
+    .bind(host)
+    .bind(i64::from(std::process::id()))
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Whether a worker other than `own` takes part in a run and lives.
+///
+/// One that has left does not count, even if its session has yet to end: of two
+/// that leave at the same time the second is the last.
+pub(super) async fn others_live(
+    conn: &mut PgConnection,
+    run_id: RunId,
+    own: &[i64],
+) -> Result<bool, LedgerError> {
+    let others_live = sqlx::query_scalar(
+        "SELECT EXISTS (
+             SELECT FROM ferry.worker JOIN ferry.living_worker USING (worker_id)
+             WHERE run_id = $1 AND left_at IS NULL AND worker_id <> ALL ($2))",
+    )
+    .bind(run_id.0)
+    .bind(own)
+    .fetch_one(conn)
+    .await?;
+    Ok(others_live)
+}
+
+/// Writes down that workers have left in order.
+pub(super) async fn mark_left(conn: &mut PgConnection, own: &[i64]) -> Result<(), LedgerError> {
+    sqlx::query(
+        "UPDATE ferry.worker SET left_at = clock_timestamp()
+         WHERE worker_id = ANY ($1) AND left_at IS NULL",
+    )
+    .bind(own)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Turns loadable batches into the bytes of `COPY … FROM STDIN (FORMAT binary)`. Pure: no I/O.
+//! Turns columns of loadable batches into tuples of `COPY … FROM STDIN (FORMAT binary)`. Pure: no I/O.
 //!
 //! Format: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary
 //! Format"; the fields are what each type's receive function reads.
-//! Invariant: one tuple a row, one field a column of the table, in their order.
+//! Invariant: one tuple a row, one field a column of the table, in their order;
+//! for a staging table the number of the row comes before them.
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -13,18 +14,16 @@ use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, RecordBatch,
     StringArray,
 };
+use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
-use ferry::schema::{Column, ColumnType};
+use ferry::schema::ColumnType;
 
 use super::numeric;
-use crate::names::{TableName, quote_ident};
-use crate::stage::Batch;
-use crate::transform::Loadable;
 
 /// What stands before the first tuple: signature, flags, length of the extension.
-pub(crate) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What stands after the last tuple.
-pub(crate) const TRAILER: &[u8] = &(-1_i16).to_be_bytes();
+pub(super) const TRAILER: &[u8] = &(-1_i16).to_be_bytes();
 /// Days and microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL begins to count.
 const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -39,92 +38,102 @@ const JSONB_VERSION: u8 = 1;
 )]
 pub(crate) struct EncodeError {
     /// Name of the table.
-    table: String,
+    pub(super) table: String,
     /// Name of the column in the table.
-    column: String,
+    pub(super) column: String,
     /// Its type in the table.
-    expected: String,
+    pub(super) expected: String,
 }
 
-/// One table of a job, as COPY writes it.
-#[derive(Debug)]
-pub(crate) struct TableCopy {
-    /// Name as people read it.
-    table: String,
-    statement: String,
-    /// Columns of the table, each with the loadable column that goes into it.
-    columns: Vec<(Column, usize)>,
-    field_count: i16,
+/// The columns of one table in a batch.
+pub(super) struct Tuples<'a> {
+    columns: Vec<(Fields<'a>, Option<&'a NullBuffer>)>,
+    row_count: usize,
 }
 
-impl TableCopy {
-    /// Writes these columns of a table, in this order.
-    ///
-    /// Each is a column of the table and the index of the loadable column that
-    /// goes into it. There is at least one: a job has no table without columns.
-    pub(crate) fn new(table: &TableName, columns: Vec<(Column, usize)>) -> Self {
-        Self {
-            table: table.to_string(),
-            statement: copy_statement(table, &columns),
-            // A table has at most 1600 columns.
-            field_count: i16::try_from(columns.len()).unwrap_or(i16::MAX),
-            columns,
-        }
-    }
+/// The column of the table, by its index, that does not hold what its type asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unfit(pub(super) usize);
 
-    /// The statement that begins the COPY.
-    pub(crate) fn statement(&self) -> &str {
-        &self.statement
-    }
-
-    /// The table's name as people read it.
-    pub(crate) fn table(&self) -> &str {
-        &self.table
-    }
-
-    /// Appends one tuple a row to `out`.
-    pub(crate) fn encode(
-        &self,
-        batch: &Batch<Loadable>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        self.encode_records(&batch.rows.records, out)
-    }
-
-    fn encode_records(&self, records: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let mut fields_of_columns = Vec::with_capacity(self.columns.len());
-        for (column, index) in &self.columns {
-            let mismatch = || self.mismatch(column);
-            let array = records.columns().get(*index).ok_or_else(mismatch)?;
-            let fields = Fields::new(column.column_type, array).ok_or_else(mismatch)?;
+impl<'a> Tuples<'a> {
+    /// Takes each column of the table from the array of that index, as its type.
+    pub(super) fn new(
+        records: &'a RecordBatch,
+        columns: impl Iterator<Item = (ColumnType, usize)>,
+    ) -> Result<Self, Unfit> {
+        let mut fields = Vec::new();
+        for (at, (column_type, index)) in columns.enumerate() {
+            let array = records.columns().get(index).ok_or(Unfit(at))?;
             let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
-            fields_of_columns.push((column, fields, nulls));
+            fields.push((Fields::new(column_type, array).ok_or(Unfit(at))?, nulls));
         }
-        for row in 0..records.num_rows() {
-            out.extend_from_slice(&self.field_count.to_be_bytes());
-            for (column, fields, nulls) in &fields_of_columns {
-                if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-                    out.extend_from_slice(&NULL);
-                } else {
-                    fields.write(row, out).ok_or_else(|| self.mismatch(column))?;
-                }
-            }
+        Ok(Self { columns: fields, row_count: records.num_rows() })
+    }
+
+    /// Appends one tuple a row.
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let field_count = field_count(self.columns.len());
+        for row in 0..self.row_count {
+            out.extend_from_slice(&field_count);
+            self.write_fields(row, out)?;
         }
         Ok(())
     }
 
-    fn mismatch(&self, column: &Column) -> EncodeError {
-        EncodeError {
-            table: self.table.clone(),
-            column: column.name.clone(),
-            expected: column.column_type.to_string(),
+    /// Appends one tuple a row, with the row's number as its first field.
+    pub(super) fn write_numbered(
+        &self,
+        numbers: impl Iterator<Item = u64>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unfit> {
+        let field_count = field_count(self.columns.len() + 1);
+        for (row, number) in (0..self.row_count).zip(numbers) {
+            out.extend_from_slice(&field_count);
+            write_fixed::<8, 12>(number.to_be_bytes(), out);
+            self.write_fields(row, out)?;
         }
+        Ok(())
+    }
+
+    #[inline]
+    fn write_fields(&self, row: usize, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        for (at, (fields, nulls)) in self.columns.iter().enumerate() {
+            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                out.extend_from_slice(&NULL);
+            } else {
+                fields.write(row, out).ok_or(Unfit(at))?;
+            }
+        }
+        Ok(())
     }
 }
 
-fn copy_statement(table: &TableName, columns: &[(Column, usize)]) -> String {
-    let names: Vec<String> = columns.iter().map(|(column, _)| quote_ident(&column.name)).collect();
-    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.to_sql(), names.join(", "))
+/// A table has at most 1600 columns.
+fn field_count(columns: usize) -> [u8; 2] {
+    i16::try_from(columns).unwrap_or(i16::MAX).to_be_bytes()
+}
+
+/// Where each tuple ends, in bytes from the first; as far as they are tuples.
+pub(super) fn tuple_ends(tuples: &[u8]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut at = 0;
+    while let Some(end) = tuple_end(tuples, at) {
+        ends.push(end);
+        at = end;
+    }
+    ends
+}
+
+fn tuple_end(tuples: &[u8], start: usize) -> Option<usize> {
+    let (field_count, _) = tuples.get(start..)?.split_first_chunk()?;
+    let mut at = start + size_of::<i16>();
+    for _ in 0..i16::from_be_bytes(*field_count) {
+        let (length, _) = tuples.get(at..)?.split_first_chunk()?;
+        // A negative length stands for NULL, which has no bytes.
+        let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+        at += size_of::<i32>() + length;
+    }
+    (at <= tuples.len()).then_some(at)
 }
 
 /// One column, with its type looked up once a batch.
@@ -249,19 +258,11 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use ferry::schema::arrow_schema;
-
-    fn column(name: &str, column_type: ColumnType) -> Column {
-        Column { name: name.to_owned(), column_type }
-    }
-
-    fn table(name: &str, columns: Vec<(Column, usize)>) -> TableCopy {
-        let name: TableName = name.parse().expect("a table name");
-        TableCopy::new(&name, columns)
-    }
+    use ferry::schema::{Column, arrow_schema};
 
     /// Two rows: `7, ab` and `null, c`.
     fn records() -> RecordBatch {
+        let column = |name: &str, column_type| Column { name: name.to_owned(), column_type };
         let columns = [column("id", ColumnType::Integer), column("name", ColumnType::Text)];
         let ids = PrimitiveArray::<Int32Type>::from(vec![Some(7), None]);
         let names = StringArray::from(vec!["ab", "c"]);
@@ -269,48 +270,53 @@ mod tests {
             .expect("arrays of the schema")
     }
 
-    fn tuples(table: &TableCopy) -> Result<Vec<u8>, EncodeError> {
+    const BOTH: [(ColumnType, usize); 2] = [(ColumnType::Text, 1), (ColumnType::Integer, 0)];
+
+    fn tuples(columns: &[(ColumnType, usize)]) -> Result<Vec<u8>, Unfit> {
         let mut out = Vec::new();
-        table.encode_records(&records(), &mut out)?;
+        Tuples::new(&records(), columns.iter().copied())?.write(&mut out)?;
         Ok(out)
+    }
+
+    fn numbered(numbers: [u64; 2]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let records = records();
+        let tuples = Tuples::new(&records, BOTH.into_iter()).expect("columns that fit");
+        tuples.write_numbered(numbers.into_iter(), &mut out).expect("values that fit");
+        out
     }
 
     #[test]
     fn a_table_takes_its_columns_by_index_and_in_its_own_order() {
-        let users = table(
-            "users",
-            vec![(column("label", ColumnType::Text), 1), (column("id", ColumnType::Integer), 0)],
-        );
         let mut expected = Vec::new();
         expected.extend_from_slice(&[0, 2, 0, 0, 0, 2, b'a', b'b', 0, 0, 0, 4, 0, 0, 0, 7]);
         expected.extend_from_slice(&[0, 2, 0, 0, 0, 1, b'c', 255, 255, 255, 255]);
-        assert_eq!(tuples(&users), Ok(expected));
-        let ids = table("ids", vec![(column("id", ColumnType::Integer), 0)]);
+        assert_eq!(tuples(&BOTH), Ok(expected));
         let expected = vec![0, 1, 0, 0, 0, 4, 0, 0, 0, 7, 0, 1, 255, 255, 255, 255];
-        assert_eq!(tuples(&ids), Ok(expected));
+        assert_eq!(tuples(&[(ColumnType::Integer, 0)]), Ok(expected));
     }
 
     #[test]
-    fn the_statement_quotes_every_name() {
-        let columns = vec![
-            (column("id", ColumnType::Integer), 0),
-            (column("Full \"Name\"", ColumnType::Text), 1),
-        ];
-        let users = table("public.users", columns);
-        let expected =
-            r#"COPY "public"."users" ("id", "Full ""Name""") FROM STDIN (FORMAT binary)"#;
-        assert_eq!(users.statement(), expected);
-        assert_eq!(users.table(), "public.users");
+    fn the_number_of_a_row_comes_first() {
+        let mut expected = vec![0, 3, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 1, 2];
+        expected.extend_from_slice(&[0, 0, 0, 2, b'a', b'b', 0, 0, 0, 4, 0, 0, 0, 7]);
+        expected.extend_from_slice(&[0, 3, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 1, 4]);
+        expected.extend_from_slice(&[0, 0, 0, 1, b'c', 255, 255, 255, 255]);
+        assert_eq!(numbered([258, 260]), expected);
     }
 
     #[test]
-    fn a_batch_that_does_not_fit_names_table_and_column() {
-        let wrong_type = table("public.users", vec![(column("id", ColumnType::Bigint), 0)]);
-        let no_such_column = table("public.users", vec![(column("id", ColumnType::Bigint), 2)]);
-        for users in [wrong_type, no_such_column] {
-            let error = tuples(&users).expect_err("a batch that does not fit").to_string();
-            assert!(error.contains("column \"id\" of public.users"), "{error}");
-            assert!(error.contains("bigint"), "{error}");
-        }
+    fn tuples_are_told_apart_again() {
+        let plain = tuples(&BOTH).expect("tuples");
+        assert_eq!(tuple_ends(&plain), [16, 27]);
+        assert_eq!(tuple_ends(&numbered([1, 2])), [28, 51]);
+        assert!(tuple_ends(&[]).is_empty());
+        assert_eq!(tuple_ends(&plain[..26]), [16], "half a tuple is none");
+    }
+
+    #[test]
+    fn a_column_that_does_not_fit_is_told() {
+        assert_eq!(tuples(&[(ColumnType::Integer, 0), (ColumnType::Bigint, 0)]), Err(Unfit(1)));
+        assert_eq!(tuples(&[(ColumnType::Integer, 2)]), Err(Unfit(0)));
     }
 }

@@ -1,8 +1,17 @@
 //! Writes loadable batches to the targets: their catalogue, their DDL, COPY bytes, one transaction.
 
+mod careful;
 pub(crate) mod catalogue;
 pub(crate) mod commit;
 pub(crate) mod copy;
 pub(crate) mod ddl;
+mod intake;
+mod isolate;
+mod merge;
 mod numeric;
+pub(crate) mod replace;
 mod send;
+mod staged;
+mod swift;
+pub(crate) mod table;
+mod taken;

@@ -1,4 +1,4 @@
-//! Sends tuples to tables through COPY, and makes sure that PostgreSQL stored every row.
+//! Sends tuples to a table through COPY, and makes sure that PostgreSQL stored every row.
 //!
 //! Invariant: a table that stored another number of rows than it was sent is an
 //! error, so that a transaction never ends with some of its rows.
@@ -6,8 +6,9 @@
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
 
-use super::copy::{HEADER, TRAILER, TableCopy};
-use crate::database::StatementError;
+use super::copy::{HEADER, TRAILER};
+use super::table::{Pace, TableLoad};
+use crate::database::{RowRefusal, StatementError};
 
 /// Rows that a table did not take.
 #[derive(Debug, thiserror::Error)]
@@ -35,39 +36,38 @@ pub(crate) enum CopyError {
 }
 
 impl CopyError {
-    fn of(table: &TableCopy, error: sqlx::Error) -> Self {
+    pub(super) fn of(table: &TableLoad, error: sqlx::Error) -> Self {
         Self::Database { error: error.into(), table: table.table().to_owned() }
     }
-}
 
-/// Copies the same rows into each table, one table after the other.
-///
-/// `tuples` are those of each table in the order of `tables`, without header
-/// and trailer; `rows` is their number, the same for all.
-pub(crate) async fn copy_tuples(
-    connection: &mut PgConnection,
-    tables: &[TableCopy],
-    tuples: &[&[u8]],
-    rows: u64,
-) -> Result<(), CopyError> {
-    for (index, table) in tables.iter().enumerate() {
-        // A table that is sent too little stores too little, and is found out by it.
-        let part = tuples.get(index).copied().unwrap_or_default();
-        copy_parts(connection, table, &[part], rows).await?;
+    /// What PostgreSQL refused a row for, if it refused a row: other rows may pass.
+    pub(crate) fn row_refusal(&self) -> Option<RowRefusal> {
+        match self {
+            Self::Database { error, .. } => error.row_refusal(),
+            Self::Unaccounted { .. } => None,
+        }
     }
-    Ok(())
 }
 
-/// Copies tuples that lie in several parts into one table.
-pub(super) async fn copy_parts(
+/// Makes sure that a table stored what it was sent.
+pub(super) fn check_stored(table: &TableLoad, sent: u64, stored: u64) -> Result<(), CopyError> {
+    if stored == sent {
+        return Ok(());
+    }
+    Err(CopyError::Unaccounted { table: table.table().to_owned(), sent, stored })
+}
+
+/// Copies tuples that lie in several parts where the table takes them at this pace.
+pub(super) async fn copy_parts<P: AsRef<[u8]>>(
     connection: &mut PgConnection,
-    table: &TableCopy,
-    parts: &[&[u8]],
+    table: &TableLoad,
+    pace: Pace,
+    parts: &[P],
     rows: u64,
 ) -> Result<(), CopyError> {
-    let mut copy = OpenCopy::begin(connection, table).await?;
+    let mut copy = OpenCopy::begin(connection, table, pace).await?;
     for part in parts {
-        copy.send(part).await?;
+        copy.send(part.as_ref()).await?;
     }
     copy.finish(rows).await
 }
@@ -75,17 +75,18 @@ pub(super) async fn copy_parts(
 /// A COPY that takes tuples for one table.
 pub(super) struct OpenCopy<'c> {
     copy: PgCopyIn<&'c mut PgConnection>,
-    table: &'c TableCopy,
+    table: &'c TableLoad,
 }
 
 impl<'c> OpenCopy<'c> {
     /// Begins a COPY, up to its first tuple.
     pub(super) async fn begin(
         connection: &'c mut PgConnection,
-        table: &'c TableCopy,
+        table: &'c TableLoad,
+        pace: Pace,
     ) -> Result<Self, CopyError> {
         let failed = |error: sqlx::Error| CopyError::of(table, error);
-        let mut copy = connection.copy_in_raw(table.statement()).await.map_err(failed)?;
+        let mut copy = connection.copy_in_raw(table.copy(pace)).await.map_err(failed)?;
         copy.send(HEADER).await.map_err(failed)?;
         Ok(Self { copy, table })
     }
@@ -103,9 +104,6 @@ impl<'c> OpenCopy<'c> {
         let failed = |error: sqlx::Error| CopyError::of(table, error);
         copy.send(TRAILER).await.map_err(failed)?;
         let stored = copy.finish().await.map_err(failed)?;
-        if stored == rows {
-            return Ok(());
-        }
-        Err(CopyError::Unaccounted { table: table.table().to_owned(), sent: rows, stored })
+        check_stored(table, rows, stored)
     }
 }

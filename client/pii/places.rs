@@ -162,7 +162,10 @@ fn joined(parts: &[String]) -> String {
 fn form_of(column: &TargetColumn, table: &TableName) -> Result<Form, PiiError> {
     match column.column_type {
         Some(ColumnType::Bytea) => Ok(Form::Bytea),
-        Some(ColumnType::Text | ColumnType::Varchar(_)) => Ok(Form::Hex),
+        // Enums, arrays and the like are handed over as text too, and hold no pseudonym.
+        Some(ColumnType::Text | ColumnType::Varchar(_)) if column.store.cast.is_none() => {
+            Ok(Form::Hex)
+        }
         _ => Err(PiiError::WrongType {
             table: table.to_string(),
             column: column.name.clone(),

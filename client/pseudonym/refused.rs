@@ -25,7 +25,8 @@ pub(super) fn quarantined(
         }
     }
     let record = (!record.is_empty()).then_some(Value::Object(record));
-    Ok(QuarantinedRow { place: reject.place, stage, reasons: reject.reasons, record })
+    let (place, reasons) = (reject.place, reject.reasons);
+    Ok(QuarantinedRow { place, stage, reasons, constraint: None, record })
 }
 
 fn keep_safe_part(

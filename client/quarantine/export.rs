@@ -13,7 +13,7 @@ use crate::ledger::quarantine::{self, Entry, Filter};
 use crate::output;
 use crate::status::Scope;
 
-const HEADER: [&str; 14] = [
+const HEADER: [&str; 15] = [
     "quarantine_id",
     "run_id",
     "job",
@@ -28,6 +28,7 @@ const HEADER: [&str; 14] = [
     "state",
     "created_at",
     "record",
+    "constraint",
 ];
 
 /// A file that is written.
@@ -88,7 +89,7 @@ async fn write_rows(
     Ok(rows)
 }
 
-fn fields(entry: &Entry) -> [String; 14] {
+fn fields(entry: &Entry) -> [String; 15] {
     [
         entry.id.to_string(),
         entry.run_id.to_string(),
@@ -104,6 +105,7 @@ fn fields(entry: &Entry) -> [String; 14] {
         entry.state.as_str().to_owned(),
         entry.created_at.clone(),
         entry.record.as_ref().map(ToString::to_string).unwrap_or_default(),
+        entry.constraint.clone().unwrap_or_default(),
     ]
 }
 
@@ -160,6 +162,7 @@ mod tests {
             code: "too_few_fields".to_owned(),
             column: None,
             reasons: json!([{ "code": "too_few_fields", "column": null }]),
+            constraint: Some("orders_pkey".to_owned()),
             record: Some(json!({ "note": "two\n\"lines\"" })),
             state: State::Open,
             created_at: "2026-01-31 23:59:59 UTC".to_owned(),
@@ -176,6 +179,7 @@ mod tests {
         let row = reader.records().next().expect("one row").expect("as long as the header");
         assert_eq!(&row[3], "a,b.csv");
         assert_eq!(&row[9], "");
+        assert_eq!(&row[14], "orders_pkey");
         let record: serde_json::Value = serde_json::from_str(&row[13]).expect("JSON");
         assert_eq!(Some(record), entry.record);
     }

@@ -45,11 +45,12 @@ pub(crate) async fn list(
 }
 
 fn empty_table() -> Table {
-    let header = ["id", "run", "file", "row", "stage", "code", "column", "state", "created"];
+    let header =
+        ["id", "run", "file", "row", "stage", "code", "column", "constraint", "state", "created"];
     output::table(header, 0..2)
 }
 
-fn table_row(entry: &Entry) -> [String; 9] {
+fn table_row(entry: &Entry) -> [String; 10] {
     [
         entry.id.to_string(),
         entry.run_id.to_string(),
@@ -58,6 +59,7 @@ fn table_row(entry: &Entry) -> [String; 9] {
         entry.stage.clone(),
         entry.code.clone(),
         entry.column.as_deref().map_or_else(|| WHOLE_RECORD.to_owned(), printable),
+        entry.constraint.as_deref().map(printable).unwrap_or_default(),
         entry.state.as_str().to_owned(),
         entry.created_at.clone(),
     ]

@@ -102,6 +102,7 @@ fn to_json(entry: &Entry) -> Value {
         "code": entry.code,
         "column": entry.column,
         "reasons": entry.reasons,
+        "constraint": entry.constraint,
         "state": entry.state.as_str(),
         "created_at": entry.created_at,
         "settled_at": entry.settled_at,

@@ -6,19 +6,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ferry::reject::Code;
 use sqlx::{Connection as _, PgConnection};
 
 use super::ranges::{Range, ranges};
-use crate::database::{self, StatementError};
+use crate::database::{self, RowRefusal, StatementError};
 use crate::error::ClientError;
 use crate::job::Job;
 use crate::ledger::quarantine::QuarantinedRow;
 use crate::ledger::quarantine::settle::{self, OpenRow};
 use crate::ledger::{SplitId, claims, runs};
-use crate::load::commit::{Chunk, CopyError, copy_tuples};
-use crate::load::copy::TableCopy;
-use crate::pipeline::PipelineError;
+use crate::load::commit::{Chunk, load_at_once};
+use crate::pipeline::{PipelineError, Stages};
 use crate::run::{APPLICATION_NAME, Workplace};
 use crate::stage::{Claim, Origin};
 
@@ -34,9 +32,9 @@ pub(super) struct Page {
     pub(super) filtered: Vec<i64>,
     /// Rows that were refused again, with their ids.
     pub(super) refused: Vec<(i64, QuarantinedRow)>,
-    /// The row that passed and that PostgreSQL refused nevertheless, with its code.
-    pub(super) withdrawn: Option<(i64, Code)>,
-    /// The rows that passed, for each target: tuples of a binary COPY.
+    /// The row that passed and that PostgreSQL refused nevertheless, and what for.
+    pub(super) withdrawn: Option<(i64, RowRefusal)>,
+    /// The rows that passed, for each target: tuples for careful loading.
     tuples: Vec<Vec<u8>>,
     /// What changes in each split.
     shares: Vec<Share>,
@@ -57,8 +55,8 @@ pub(super) enum Ending {
     Committed,
     /// PostgreSQL refuses a row that passed: nothing is changed.
     Refused {
-        /// Stands for it in quarantine.
-        code: Code,
+        /// What for.
+        refusal: RowRefusal,
         /// What PostgreSQL said.
         error: ClientError,
     },
@@ -70,22 +68,32 @@ pub(super) async fn read(
     rows: Vec<OpenRow>,
 ) -> Result<Page, ClientError> {
     let mut page = Page::default();
+    // Rows of two files can have the same number; all are loaded in the order of their numbers.
+    let mut rows_before = 0;
     for range in ranges(rows) {
-        let chunks = read_range(workplace, &range).await?;
+        let chunks = read_range(workplace, &range, rows_before).await?;
         page.take(&range, chunks)?;
+        rows_before += range.split.end.row_number;
     }
     Ok(page)
 }
 
-async fn read_range(workplace: &mut Workplace, range: &Range) -> Result<Vec<Chunk>, ClientError> {
-    let Range { split_id, split, .. } = range;
-    let columns = &workplace.stages.source_columns;
-    let mut receiver = workplace.source.read(split, split.start, columns).await?;
+async fn read_range(
+    workplace: &mut Workplace,
+    range: &Range,
+    rows_before: u64,
+) -> Result<Vec<Chunk>, ClientError> {
+    let Range { split_id, split, header, .. } = range;
+    let Stages { source_columns, misfit, .. } = &*workplace.stages;
+    let header = header.as_deref();
+    let reading = workplace.source.read(split, split.start, source_columns, header, misfit);
+    let mut receiver = reading.await?;
     let mut chunks = Vec::new();
     while let Some(batch) = receiver.next().await? {
         let stages = Arc::clone(&workplace.stages);
         let origin = Origin { file: split.file.clone(), split: *split_id };
-        let processing = tokio::task::spawn_blocking(move || stages.process(batch, &origin));
+        let processing =
+            tokio::task::spawn_blocking(move || stages.process(batch, &origin, rows_before));
         chunks.push(processing.await.map_err(PipelineError::from)??);
     }
     Ok(chunks)
@@ -150,10 +158,10 @@ impl Page {
     /// Takes back the one row of a page, if it passed: PostgreSQL has refused it.
     ///
     /// It holds its unique values, like a row that another late stage refuses.
-    pub(super) fn withdraw(&mut self, code: Code) {
+    pub(super) fn withdraw(&mut self, refusal: RowRefusal) {
         debug_assert!(self.loaded.len() < 2, "nobody knows which row was refused");
         if let Some(id) = self.loaded.pop() {
-            self.withdrawn = Some((id, code));
+            self.withdrawn = Some((id, refusal));
             self.tuples.clear();
             for share in &mut self.shares {
                 share.loaded = 0;
@@ -201,13 +209,17 @@ pub(super) async fn commit(
         runs::note_replay(&mut transaction, &job.name, columns, key_id.as_deref()).await?;
     }
     settle::lock_open(&mut transaction, &page.ids()).await?;
-    if let Err(error) = load(&mut transaction, &stages.tables, page).await {
-        let code = code_of_copy(&error);
-        let error = ClientError::from(PipelineError::from(error));
-        return match code {
-            Some(code) => Ok(Ending::Refused { code, error }),
-            None => Err(error),
-        };
+    if !page.loaded.is_empty() {
+        let rows = page.loaded.len() as u64;
+        let loading = load_at_once(&mut transaction, &stages.tables, &page.tuples, rows);
+        if let Err(error) = loading.await {
+            let refusal = error.row_refusal();
+            let error = ClientError::from(PipelineError::from(error));
+            return match refusal {
+                Some(refusal) => Ok(Ending::Refused { refusal, error }),
+                None => Err(error),
+            };
+        }
     }
     record(&mut transaction, page).await?;
     let Err(error) = transaction.commit().await else {
@@ -215,30 +227,21 @@ pub(super) async fn commit(
     };
     // A constraint may be deferred until now.
     let error = StatementError::from(error);
-    match code_of_row(&error) {
-        Some(code) if !page.loaded.is_empty() => Ok(Ending::Refused { code, error: error.into() }),
+    match error.row_refusal() {
+        Some(refusal) if !page.loaded.is_empty() => {
+            Ok(Ending::Refused { refusal, error: error.into() })
+        }
         _ => Err(explain(job, &page.replayed(), error).await),
     }
-}
-
-async fn load(
-    connection: &mut PgConnection,
-    tables: &[TableCopy],
-    page: &Page,
-) -> Result<(), CopyError> {
-    if page.loaded.is_empty() {
-        return Ok(());
-    }
-    let tuples: Vec<&[u8]> = page.tuples.iter().map(Vec::as_slice).collect();
-    copy_tuples(connection, tables, &tuples, page.loaded.len() as u64).await
 }
 
 /// Writes to the ledger what became of the rows.
 async fn record(connection: &mut PgConnection, page: &Page) -> Result<(), ClientError> {
     settle::replayed(connection, &page.replayed()).await?;
     settle::still_refused(connection, &page.refused).await?;
-    if let Some((id, code)) = &page.withdrawn {
-        settle::refused_after_all(connection, *id, LOAD_STAGE, code).await?;
+    if let Some((id, refusal)) = &page.withdrawn {
+        let (reason, constraint) = (refusal.reason(), refusal.constraint.as_deref());
+        settle::refused_after_all(connection, *id, LOAD_STAGE, &reason, constraint).await?;
     }
     // The splits come last: a run that loads one of them waits for its row.
     for share in &page.shares {
@@ -251,19 +254,6 @@ async fn record(connection: &mut PgConnection, page: &Page) -> Result<(), Client
         }
     }
     Ok(())
-}
-
-fn code_of_copy(error: &CopyError) -> Option<Code> {
-    match error {
-        CopyError::Database { error, .. } => code_of_row(error),
-        CopyError::Unaccounted { .. } => None,
-    }
-}
-
-/// The code of a row that PostgreSQL refuses; `None` if something else is wrong.
-fn code_of_row(error: &StatementError) -> Option<Code> {
-    let sqlstate = error.sqlstate_of_row()?;
-    Code::from_wire(&format!("sqlstate_{}", sqlstate.to_ascii_lowercase()))
 }
 
 /// Why a COMMIT failed; if its answer was lost, the ledger says whether it took effect.
@@ -289,7 +279,7 @@ async fn count_open(job: &Job, ids: &[i64]) -> Result<usize, ClientError> {
 mod tests {
     use super::*;
     use ferry::position::{Fingerprint, Place, Position, Split};
-    use ferry::reject::Reason;
+    use ferry::reject::{Code, Reason};
 
     fn place(row_number: u64) -> Place {
         Place { row_number, byte_start: row_number * 10, byte_end: row_number * 10 + 10 }
@@ -307,7 +297,7 @@ mod tests {
             end: Position { byte_offset: 50, row_number: 4 },
         };
         let ids = (1..=4).map(|number: u64| (number, 10 + number.cast_signed())).collect();
-        Range { split_id: SplitId(3), split, ids }
+        Range { split_id: SplitId(3), split, header: None, ids }
     }
 
     fn chunk(loaded: &[u64], refused: &[u64], filtered: u64) -> Chunk {
@@ -315,6 +305,7 @@ mod tests {
             place: place(*number),
             stage: "check",
             reasons: vec![Reason::of_column(Code::NULL_VALUE, "uid")],
+            constraint: None,
             record: None,
         };
         Chunk {
@@ -324,6 +315,7 @@ mod tests {
             quarantined: refused.iter().map(refuse).collect(),
             claims: vec![Claim { column: "uid".to_owned(), entries: vec![9; loaded.len()] }],
             places: loaded.iter().map(|number| place(*number)).collect(),
+            evidence: None,
             end: Position { byte_offset: 50, row_number: 4 },
         }
     }
@@ -349,8 +341,9 @@ mod tests {
         only_first.ids.truncate(1);
         let mut page = Page::default();
         page.take(&only_first, vec![chunk(&[1], &[], 0)]).expect("closed accounts");
-        page.withdraw(Code::DUPLICATE);
-        assert_eq!(page.withdrawn, Some((11, Code::DUPLICATE)));
+        let refusal = RowRefusal { sqlstate: "23505".to_owned(), constraint: None, column: None };
+        page.withdraw(refusal.clone());
+        assert_eq!(page.withdrawn, Some((11, refusal)));
         assert_eq!(page.ids(), [11]);
         assert!(page.replayed().is_empty() && page.tuples.is_empty());
         assert_eq!(page.shares[0].loaded, 0);

@@ -4,8 +4,7 @@
 //! same unique value the later one is refused; a page of n rows gives less than
 //! 3 * n of them, whatever is refused.
 
-use ferry::reject::Code;
-
+use crate::database::RowRefusal;
 use crate::ledger::quarantine::settle::OpenRow;
 
 /// Rows that are replayed in one transaction.
@@ -14,7 +13,7 @@ pub(super) struct Part {
     /// The rows, in the order of the file.
     pub(super) rows: Vec<OpenRow>,
     /// What PostgreSQL said of the row, if it stood alone and was refused.
-    pub(super) refusal: Option<Code>,
+    pub(super) refusal: Option<RowRefusal>,
 }
 
 /// What is left of a page; the next part comes last.
@@ -33,10 +32,10 @@ impl Parts {
     }
 
     /// Takes back a part that PostgreSQL refused: in halves, or as the row that is to blame.
-    pub(super) fn take_back(&mut self, part: Part, code: Code) {
+    pub(super) fn take_back(&mut self, part: Part, refusal: RowRefusal) {
         let Part { mut rows, .. } = part;
         if rows.len() < 2 {
-            self.0.push(Part { rows, refusal: Some(code) });
+            self.0.push(Part { rows, refusal: Some(refusal) });
             return;
         }
         let later = rows.split_off(rows.len() / 2);
@@ -64,6 +63,7 @@ mod tests {
                 content_hash: [7; 16],
                 modified_unix_nanos: 1,
             },
+            header: None,
             place: Place {
                 row_number,
                 byte_start: row_number * 10,
@@ -72,8 +72,12 @@ mod tests {
         }
     }
 
-    fn code() -> Code {
-        Code::from_wire("sqlstate_23505").expect("a code")
+    fn refusal() -> RowRefusal {
+        RowRefusal {
+            sqlstate: "23505".to_owned(),
+            constraint: Some("users_pkey".to_owned()),
+            column: None,
+        }
     }
 
     /// What became of a page.
@@ -94,7 +98,7 @@ mod tests {
             if part.refusal.is_some() {
                 replayed.refused.extend(ids);
             } else if ids.iter().any(|id| bad.contains(id)) {
-                parts.take_back(part, code());
+                parts.take_back(part, refusal());
             } else {
                 replayed.loaded.extend(ids);
             }
@@ -119,11 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_refused_alone_comes_back_with_its_code() {
+    fn a_row_that_is_refused_alone_comes_back_with_its_refusal() {
         let mut parts = Parts::of(vec![row(7)]);
         let part = parts.pop().expect("the page");
-        parts.take_back(part, code());
-        assert_eq!(parts.pop(), Some(Part { rows: vec![row(7)], refusal: Some(code()) }));
+        parts.take_back(part, refusal());
+        assert_eq!(parts.pop(), Some(Part { rows: vec![row(7)], refusal: Some(refusal()) }));
         assert_eq!(parts.pop(), None);
     }
 

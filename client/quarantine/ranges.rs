@@ -15,6 +15,8 @@ pub(super) struct Range {
     pub(super) split_id: SplitId,
     /// What is asked of the source: the bytes of the rows.
     pub(super) split: Split,
+    /// Names of the file's columns, if they are known.
+    pub(super) header: Option<Vec<String>>,
     /// Number of each row in its file and its id, in the order of the file.
     pub(super) ids: Vec<(u64, i64)>,
 }
@@ -54,9 +56,9 @@ fn follows(range: &Range, row: &OpenRow) -> bool {
 
 fn range_of(row: OpenRow) -> Range {
     let (start, end) = (start_of(&row), end_of(&row));
-    let OpenRow { id, split_id, dataset, file, fingerprint, place } = row;
+    let OpenRow { id, split_id, dataset, file, fingerprint, place, header } = row;
     let split = Split { dataset, file, fingerprint, start, end };
-    Range { split_id, split, ids: vec![(place.row_number, id)] }
+    Range { split_id, split, header, ids: vec![(place.row_number, id)] }
 }
 
 /// Place before the record: the number of a row counts the row itself.
@@ -91,6 +93,7 @@ mod tests {
                 modified_unix_nanos: 1,
             },
             place: Place { row_number, byte_start: byte_end - 10, byte_end },
+            header: None,
         }
     }
 

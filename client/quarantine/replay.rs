@@ -120,10 +120,10 @@ impl Replay<'_> {
             if self.shutdown.is_requested() {
                 return Err(ClientError::Interrupted);
             }
-            if let Ending::Refused { code, error } = self.replay_part(&part).await? {
+            if let Ending::Refused { refusal, error } = self.replay_part(&part).await? {
                 self.tell(&part, &error);
                 self.begin_anew(run_id).await?;
-                parts.take_back(part, code);
+                parts.take_back(part, refusal);
             }
         }
         Ok(())
@@ -133,8 +133,8 @@ impl Replay<'_> {
         // Read again each time: what a row claims depends on what became of those before it.
         let reading = page::read(&mut self.workplace, part.rows.clone());
         let mut page = unless_stopped(&mut self.shutdown, reading).await?;
-        if let Some(code) = &part.refusal {
-            page.withdraw(code.clone());
+        if let Some(refusal) = &part.refusal {
+            page.withdraw(refusal.clone());
         }
         let ending = page::commit(&mut self.workplace, self.job, &page).await?;
         if matches!(ending, Ending::Committed) {

@@ -59,8 +59,9 @@ impl ReplayReport {
         for first in page.refused.iter().filter_map(|(_, row)| row.reasons.first()) {
             self.count(&first.code, first.column.clone());
         }
-        if let Some((_, code)) = &page.withdrawn {
-            self.count(code, None);
+        if let Some((_, refusal)) = &page.withdrawn {
+            let reason = refusal.reason();
+            self.count(&reason.code, reason.column);
         }
     }
 
@@ -126,6 +127,7 @@ fn most_frequent_first(counts: BTreeMap<(String, Option<String>), u64>) -> Vec<R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::RowRefusal;
     use crate::ledger::quarantine::QuarantinedRow;
     use ferry::position::Place;
     use ferry::reject::Reason;
@@ -135,6 +137,7 @@ mod tests {
             place: Place { row_number: 1, byte_start: 0, byte_end: 1 },
             stage: "check",
             reasons: vec![Reason::of_column(code, "uid")],
+            constraint: None,
             record: None,
         };
         (id, row)
@@ -160,11 +163,12 @@ mod tests {
     fn a_row_that_postgresql_refused_counts_as_still_refused() {
         let mut report = ReplayReport::new("orders");
         let mut page = Page::default();
-        page.withdrawn = Some((7, Code::DUPLICATE));
+        let sqlstate = "23505".to_owned();
+        page.withdrawn = Some((7, RowRefusal { sqlstate, constraint: None, column: None }));
         report.take(&page);
         report.take(&page);
         assert_eq!((report.replayed, report.still_refused), (2, 2));
-        assert_eq!(report.counts[&("duplicate".to_owned(), None)], 2);
+        assert_eq!(report.counts[&("sqlstate_23505".to_owned(), None)], 2);
     }
 
     #[test]

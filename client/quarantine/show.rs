@@ -63,6 +63,9 @@ fn show_reasons(entry: &Entry) {
         ]);
     }
     output::line(table.to_string());
+    if let Some(constraint) = &entry.constraint {
+        output::line(format!("constraint of the target: {}", printable(constraint)));
+    }
 }
 
 fn record_lines(record: Option<&Value>) -> Vec<String> {
@@ -105,6 +108,7 @@ mod tests {
             code: "bad_date".to_owned(),
             column: Some("born".to_owned()),
             reasons: json!([{ "code": "bad_date", "column": "born" }]),
+            constraint: None,
             record: Some(json!({ "born": "2024-02-30", "note": "two\nlines" })),
             state: State::Open,
             created_at: "2026-01-31 23:59:59 UTC".to_owned(),
@@ -130,6 +134,9 @@ mod tests {
         let document = whole_json(&entry());
         assert_eq!(document["record"]["born"], "2024-02-30");
         assert_eq!(document["row_number"], 3);
+        assert_eq!(document.get("constraint"), Some(&Value::Null));
+        let refused = Entry { constraint: Some("orders_pkey".to_owned()), ..entry() };
+        assert_eq!(whole_json(&refused)["constraint"], "orders_pkey");
         let nothing = whole_json(&Entry { record: None, ..entry() });
         assert_eq!(nothing.get("record"), Some(&Value::Null));
     }

@@ -5,7 +5,9 @@
 
 mod connect;
 mod error;
+mod fit;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -13,7 +15,8 @@ use ferry::batch::Batch as Rows;
 use ferry::position::{Fingerprint, Position, Split};
 use ferry::reject::Reject;
 use ferry::schema::{Column, arrow_schema};
-use ferry::wire::codec::Decoder;
+use ferry::wire::BATCH_BYTES_MIN;
+use ferry::wire::codec::{CodecError, Decoder};
 use ferry::wire::convert::required_position;
 use ferry::wire::generated as proto;
 use proto::read_batches_response::Step;
@@ -24,6 +27,9 @@ use crate::stage::{Batch, StagedReject};
 
 pub(crate) use connect::{Source, connect};
 pub(crate) use error::SourceError;
+pub(crate) use fit::Misfit;
+
+use fit::Fit;
 
 /// Marks a batch as the source sent it.
 pub(crate) struct Raw(());
@@ -36,7 +42,7 @@ const REJECTS_MAX: usize = 100_000;
 const STAGE: &str = "read";
 
 /// What a transfer would read, as the source sees it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// Files ordered by name.
     pub(crate) files: Vec<PlannedFile>,
@@ -55,6 +61,18 @@ pub(crate) struct PlannedFile {
     pub(crate) state: proto::FileState,
     /// Bytes at its end that are left for a later run.
     pub(crate) unfinished_bytes: u64,
+    /// Its header with the dataset's types, shared by the files that have the
+    /// same; empty if it has none yet, or if the plan was one of given columns.
+    pub(crate) columns: Arc<[Column]>,
+}
+
+impl Plan {
+    /// Names in the header of a file; `None` if the plan does not tell them.
+    pub(crate) fn header(&self, file: &str) -> Option<Vec<String>> {
+        let file = self.files.iter().find(|planned| planned.name == file)?;
+        let names = file.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        (!names.is_empty()).then_some(names)
+    }
 }
 
 impl PlannedFile {
@@ -80,6 +98,9 @@ impl Source {
     }
 
     /// Asks what a transfer of these columns would read.
+    ///
+    /// With columns, every file must have them. Without, no file is refused for
+    /// its header, and the plan tells the columns of each.
     pub(crate) async fn plan(
         &mut self,
         dataset: &str,
@@ -99,48 +120,97 @@ impl Source {
             known_files: known_files.iter().map(known_file).collect(),
         };
         let response = self.service.plan_transfer(request).await?.into_inner();
-        refuse_other_columns(columns, response.columns)?;
-        let mut files = Vec::with_capacity(response.files.len());
-        for file in response.files {
-            let state = file.state();
-            let fingerprint = file.fingerprint.ok_or_else(|| missing("file.fingerprint"))?;
-            files.push(PlannedFile {
-                name: file.name,
-                fingerprint: fingerprint.try_into()?,
-                state,
-                unfinished_bytes: file.unfinished_bytes,
-            });
+        if !columns.is_empty() {
+            refuse_other_columns(columns, response.columns)?;
         }
+        let headers = response.headers.into_iter().map(columns_of);
+        let headers = headers.collect::<Result<Vec<_>, SourceError>>()?;
+        let files = response.files.into_iter().map(|file| planned_file(file, &headers));
         let splits = response.splits.into_iter().map(Split::try_from);
-        Ok(Plan { files, splits: splits.collect::<Result<_, _>>()? })
+        let plan = Plan {
+            files: files.collect::<Result<_, _>>()?,
+            splits: splits.collect::<Result<_, _>>()?,
+        };
+        if columns.is_empty() {
+            refuse_untold_columns(&plan)?;
+        }
+        Ok(plan)
     }
 
     /// Reads a split from a position on.
+    ///
+    /// The batches hold just `columns`. `header` are the names of the file's
+    /// columns; if they are known, `misfit` says what becomes of rows where
+    /// they do not fit what is wanted.
     pub(crate) async fn read(
         &mut self,
         split: &Split,
         position: Position,
         columns: &[Column],
+        header: Option<&[String]>,
+        misfit: &Misfit,
     ) -> Result<Receiver, SourceError> {
+        let fit = Fit::new(columns, header, misfit);
         let request = proto::ReadBatchesRequest {
             split: Some(split.into()),
             position: Some(position.into()),
-            columns: columns.iter().map(proto::Column::from).collect(),
+            columns: fit.asked().iter().map(proto::Column::from).collect(),
             encoding: proto::Encoding::ArrowIpc.into(),
-            max_batch_bytes: BATCH_BYTES,
+            // Rows that become rejects take many times the memory.
+            max_batch_bytes: if fit.refuses_rows() { BATCH_BYTES_MIN } else { BATCH_BYTES },
         };
         let stream = self.service.read_batches(request).await?.into_inner();
-        let schema = arrow_schema(columns);
         Ok(Receiver {
             stream,
-            decoder: Decoder::new(Arc::clone(&schema)),
-            empty: RecordBatch::new_empty(schema),
+            decoder: Decoder::new(arrow_schema(fit.asked())),
+            empty: RecordBatch::new_empty(arrow_schema(columns)),
+            fit,
             rejects: Vec::new(),
             position,
             split_end: split.end,
             row_count: 0,
             reject_count: 0,
         })
+    }
+}
+
+fn columns_of(header: proto::Header) -> Result<Arc<[Column]>, SourceError> {
+    header.columns.into_iter().map(|column| Ok(Column::try_from(column)?)).collect()
+}
+
+fn planned_file(
+    file: proto::PlannedFile,
+    headers: &[Arc<[Column]>],
+) -> Result<PlannedFile, SourceError> {
+    let state = file.state();
+    let fingerprint = file.fingerprint.ok_or_else(|| missing("file.fingerprint"))?;
+    let columns = match file.header_number {
+        0 => Arc::default(),
+        number => {
+            let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
+            Arc::clone(headers.get(index).ok_or_else(|| missing("headers"))?)
+        }
+    };
+    Ok(PlannedFile {
+        name: file.name,
+        fingerprint: fingerprint.try_into()?,
+        state,
+        unfinished_bytes: file.unfinished_bytes,
+        columns,
+    })
+}
+
+/// A file without columns would be loaded as one that lacks all of them.
+fn refuse_untold_columns(plan: &Plan) -> Result<(), SourceError> {
+    let is_untold = |file: &&PlannedFile| file.columns.is_empty();
+    let untold: HashSet<&str> =
+        plan.files.iter().filter(is_untold).map(|file| file.name.as_str()).collect();
+    match plan.splits.iter().find(|split| untold.contains(split.file.as_str())) {
+        None => Ok(()),
+        Some(split) => Err(SourceError::Protocol(format!(
+            "it does not tell the columns of file \"{}\": run the same version of ferry-server and ferry-client",
+            split.file
+        ))),
     }
 }
 
@@ -163,6 +233,8 @@ pub(crate) struct Receiver {
     decoder: Decoder,
     /// Stands for the rows of a range that holds rejects only.
     empty: RecordBatch,
+    /// Makes what is wanted of what the file has.
+    fit: Fit,
     /// Rejects of the batch to come.
     rejects: Vec<Reject>,
     /// End of the last batch.
@@ -224,14 +296,14 @@ impl Receiver {
     }
 
     /// Takes a batch if every record of its range is accounted for.
-    fn accept(&mut self, rows: Rows) -> Result<Batch<Raw>, SourceError> {
+    fn accept(&mut self, mut rows: Rows) -> Result<Batch<Raw>, SourceError> {
         let is_next = rows.start == self.position
             && rows.end.byte_offset >= rows.start.byte_offset
             && rows.end.byte_offset <= self.split_end.byte_offset;
         if !is_next {
             return Err(SourceError::Gap { expected: self.position, found: rows.start });
         }
-        let rejects = std::mem::take(&mut self.rejects);
+        let mut rejects = std::mem::take(&mut self.rejects);
         let unaccounted = || SourceError::Unaccounted { start: rows.start, end: rows.end };
         let records =
             rows.end.row_number.checked_sub(rows.start.row_number).ok_or_else(unaccounted)?;
@@ -243,6 +315,7 @@ impl Receiver {
         self.position = rows.end;
         self.row_count += row_count;
         self.reject_count += reject_count;
+        self.fit.apply(&mut rows, &mut rejects).map_err(CodecError::from)?;
         let staged = |reject| StagedReject { stage: STAGE, reject };
         Ok(Batch::new(rows, rejects.into_iter().map(staged).collect(), Raw(())))
     }

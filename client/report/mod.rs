@@ -24,6 +24,12 @@ pub(crate) struct RunReport {
     pub(crate) rows: Rows,
     /// The same, by file.
     pub(crate) files: Vec<FileReport>,
+    /// What became of the loaded rows in each table.
+    pub(crate) targets: Vec<TargetReport>,
+    /// Workers of this process.
+    pub(crate) workers: usize,
+    /// Attempts of this process after an error that passed.
+    pub(crate) retries: u64,
     /// Bytes of the source that this process read.
     pub(crate) bytes: u64,
     /// Wall-clock time of this process.
@@ -43,6 +49,9 @@ impl RunReport {
             state: ReportState::Failed,
             rows: Rows::default(),
             files: Vec::new(),
+            targets: Vec::new(),
+            workers: 1,
+            retries: 0,
             bytes: 0,
             seconds: 0.0,
             rejects: Vec::new(),
@@ -140,6 +149,17 @@ pub(crate) struct FileReport {
     /// Its rows in this run.
     #[serde(flatten)]
     pub(crate) rows: Rows,
+}
+
+/// One table of a run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct TargetReport {
+    /// Name of the table.
+    pub(crate) table: String,
+    /// Word of its mode.
+    pub(crate) mode: &'static str,
+    /// Rows that were inserted or updated in the whole run.
+    pub(crate) written: u64,
 }
 
 /// Rows that were refused for one reason.

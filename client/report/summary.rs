@@ -3,8 +3,11 @@
 use comfy_table::Table;
 use ferry::host::settings::ByteSize;
 
-use super::{ReportState, Rows, RunReport};
+use super::{ReportState, Rows, RunReport, TargetReport};
 use crate::output;
+
+/// Of this mode every loaded row is a new row of the table.
+const PLAIN_MODE: &str = "append";
 
 /// Prints a report for people.
 pub(super) fn print(report: &RunReport) {
@@ -13,6 +16,9 @@ pub(super) fn print(report: &RunReport) {
         return;
     }
     output::line(accounts_table(report).to_string());
+    if report.targets.iter().any(|target| target.mode != PLAIN_MODE) {
+        output::line(targets_table(report).to_string());
+    }
     if !report.rejects.is_empty() {
         output::line(rejects_table(report).to_string());
         output::line("the rows in quarantine are in ferry.quarantine, with their positions");
@@ -52,6 +58,22 @@ fn accounts_row(name: &str, state: &str, rows: Rows) -> [String; 6] {
     ]
 }
 
+fn targets_table(report: &RunReport) -> Table {
+    let header = ["table", "mode", "inserted or updated", "left as they were"];
+    let mut table = output::table(header, 2..4);
+    for target in &report.targets {
+        table.add_row(target_row(target, report.rows.loaded));
+    }
+    table
+}
+
+fn target_row(target: &TargetReport, loaded: u64) -> [String; 4] {
+    let TargetReport { table, mode, written } = target;
+    // A row that another one of the same key overtook was not written either.
+    let left = loaded.saturating_sub(*written);
+    [table.clone(), (*mode).to_owned(), grouped(*written), grouped(left)]
+}
+
 fn rejects_table(report: &RunReport) -> Table {
     let mut table = output::table(["reason", "column", "rows"], 2..3);
     for reject in &report.rejects {
@@ -70,16 +92,30 @@ fn closing_line(report: &RunReport) -> String {
     let Rows { read, loaded, quarantined, filtered } = report.rows;
     let sign = if report.rows.is_closed() { "=" } else { "≠" };
     format!(
-        "{}: run {} {state} in {:.1} s ({}/s): read {} {sign} loaded {} + quarantined {} + filtered {}",
+        "{}: run {} {state} in {:.1} s ({}/s){}: read {} {sign} loaded {} + quarantined {} + filtered {}",
         report.job,
         report.run_id.map_or_else(|| "?".to_owned(), |id| id.to_string()),
         report.seconds,
         per_second(report.bytes, report.seconds),
+        effort(report),
         grouped(read),
         grouped(loaded),
         grouped(quarantined),
         grouped(filtered),
     )
+}
+
+/// What it took, if that is worth a word.
+fn effort(report: &RunReport) -> String {
+    let workers = match report.workers {
+        0 | 1 => String::new(),
+        workers => format!(", {workers} workers"),
+    };
+    match report.retries {
+        0 => workers,
+        1 => format!("{workers}, 1 retry"),
+        retries => format!("{workers}, {retries} retries"),
+    }
 }
 
 fn per_second(bytes: u64, seconds: f64) -> ByteSize {
@@ -104,6 +140,47 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn report() -> RunReport {
+        let mut report = RunReport::new("customers");
+        report.run_id = Some(7);
+        report.state = ReportState::Finished;
+        report.rows = Rows { read: 1200, loaded: 1100, quarantined: 60, filtered: 40 };
+        report.seconds = 2.0;
+        report.bytes = 4_000_000;
+        report
+    }
+
+    #[test]
+    fn the_closing_line_tells_of_more_than_one_worker_and_of_retries() {
+        let mut report = report();
+        let accounts = "read 1 200 = loaded 1 100 + quarantined 60 + filtered 40";
+        let expected = format!("customers: run 7 finished in 2.0 s (2.0 MB/s): {accounts}");
+        assert_eq!(closing_line(&report), expected);
+        report.workers = 4;
+        report.retries = 1;
+        let expected = format!(
+            "customers: run 7 finished in 2.0 s (2.0 MB/s), 4 workers, 1 retry: {accounts}"
+        );
+        assert_eq!(closing_line(&report), expected);
+        report.workers = 1;
+        report.retries = 3;
+        assert_eq!(effort(&report), ", 3 retries");
+    }
+
+    #[test]
+    fn a_table_tells_how_many_rows_it_left_alone() {
+        let target = |written| TargetReport { table: "users".to_owned(), mode: "upsert", written };
+        assert_eq!(target_row(&target(1000), 1100), ["users", "upsert", "1 000", "100"]);
+        assert_eq!(target_row(&target(1200), 1100)[3], "0", "never below nothing");
+    }
+
+    #[test]
+    fn accounts_that_do_not_close_are_seen() {
+        let mut report = report();
+        report.rows.loaded -= 1;
+        assert!(closing_line(&report).contains("read 1 200 ≠ loaded 1 099"));
+    }
 
     #[test]
     fn thousands_are_grouped() {

@@ -49,7 +49,7 @@ pub(super) async fn fill(
     report: &mut RunReport,
 ) -> Result<Vec<FileAccount>, ClientError> {
     let files = accounts::accounts(connection, run_id).await?;
-    report.rows = files.iter().fold(Rows::default(), |sum, file| sum.plus(rows_of(file)));
+    report.rows = sum(&files);
     let state_of = |name: &str| {
         let planned = report.files.iter().find(|file| file.name == name);
         // A file that the source has not changed is in the run because an
@@ -70,6 +70,11 @@ pub(super) async fn fill(
     };
     report.rejects = rejects.into_iter().map(reported).collect();
     Ok(files)
+}
+
+/// The rows of all files.
+pub(super) fn sum(files: &[FileAccount]) -> Rows {
+    files.iter().fold(Rows::default(), |sum, file| sum.plus(rows_of(file)))
 }
 
 fn rows_of(file: &FileAccount) -> Rows {

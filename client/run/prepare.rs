@@ -1,25 +1,25 @@
 //! Brings the destination into the state that a load needs: the ledger, the target tables.
 
-use ferry::schema::Column;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::stages::stages;
-use crate::columns::{self, ColumnError, ColumnPlan};
+use super::options::RunOptions;
+use super::stages::{Destination, stages};
+use super::survey::{Survey, look_up_tables, survey};
+use crate::columns::{self, evolve};
 use crate::error::ClientError;
-use crate::job::Job;
+use crate::job::{DriftPolicy, Job};
 use crate::key::PseudonymKey;
-use crate::ledger::{files, lock_job, migrate};
-use crate::load::catalogue::TargetTable;
+use crate::ledger::{lock_job, migrate};
 use crate::pipeline::Stages;
 use crate::receive::Source;
 
 /// Name of the program in `pg_stat_activity`.
 pub(crate) const APPLICATION_NAME: &str = "ferry-client";
 
-/// What becomes of every column, and the stages that do it.
+/// A job made ready.
 pub(super) struct Prepared {
-    /// What goes into which column.
-    pub(super) plan: ColumnPlan,
+    /// What there is to do.
+    pub(super) survey: Survey,
     /// What each batch goes through.
     pub(super) stages: Stages,
 }
@@ -27,64 +27,98 @@ pub(super) struct Prepared {
 /// Makes the ledger and the targets ready.
 pub(super) async fn prepare(
     job: &Job,
+    options: &RunOptions,
     source: &mut Source,
     connection: &mut PgConnection,
     key: Option<&PseudonymKey>,
 ) -> Result<Prepared, ClientError> {
-    let dataset_columns = source.dataset_columns(&job.source.dataset).await?;
-    let plan = look_up_columns(job, &dataset_columns, connection, key).await?;
+    if migrate::exists(connection).await? {
+        bring_up_to_date(connection).await?;
+    }
+    let mut survey = survey(job, options, source, connection, key).await?;
+    refuse_rewritten(&survey, job)?;
+    survey.drift.judge(job.load.drift)?;
     // What is wrong with a rule is found before a table is made.
-    let made = stages(job, &plan)?;
+    let mut made = stages(job, &survey.columns, survey.drift.misfit(job), Destination::Live)?;
+    bring_up_to_date(connection).await?;
+    if fit_tables(job, &survey, connection).await? {
+        // Another worker may have made them first, in its own way.
+        let tables = look_up_tables(job, connection).await?;
+        survey.columns = columns::plan(job, &survey.drift.columns, &tables, key)?;
+        made = stages(job, &survey.columns, survey.drift.misfit(job), Destination::Live)?;
+    }
+    Ok(Prepared { survey, stages: made })
+}
+
+async fn bring_up_to_date(connection: &mut PgConnection) -> Result<(), ClientError> {
     if !migrate::is_current(connection).await? {
         let applied = migrate::migrate(connection).await?;
         tracing::info!(?applied, "ledger brought up to date");
     }
-    if plan.targets.iter().all(|target| target.ddl.is_none()) {
-        return Ok(Prepared { plan, stages: made });
-    }
-    make_tables(job, &plan, connection).await?;
-    // Another worker may have made them first, in its own way.
-    let plan = look_up_columns(job, &dataset_columns, connection, key).await?;
-    Ok(Prepared { stages: stages(job, &plan)?, plan })
+    Ok(())
 }
 
-/// Decides what goes into which column; changes nothing.
-pub(crate) async fn look_up_columns(
-    job: &Job,
-    dataset_columns: &[Column],
-    connection: &mut PgConnection,
-    key: Option<&PseudonymKey>,
-) -> Result<ColumnPlan, ClientError> {
-    let mut tables = Vec::with_capacity(job.targets.len());
-    for target in &job.targets {
-        let found = TargetTable::lookup(connection, &target.table).await?;
-        if found.is_none() && !target.create {
-            return Err(ColumnError::NoTable(target.table.to_string()).into());
-        }
-        tables.push(found);
+/// A file whose loaded part changed has no position that could be continued.
+pub(crate) fn refuse_rewritten(survey: &Survey, job: &Job) -> Result<(), ClientError> {
+    let rewritten = survey.rewritten(job);
+    if rewritten.is_empty() {
+        return Ok(());
     }
-    Ok(columns::plan(job, dataset_columns, &tables, key)?)
+    Err(ClientError::Rewritten { files: rewritten.join(", ") })
 }
 
-/// Makes the tables that do not exist, unless rows were loaded into them before.
-async fn make_tables(
+/// Makes the tables that do not exist and fits the others to the source; says whether it did anything.
+async fn fit_tables(
     job: &Job,
-    plan: &ColumnPlan,
+    survey: &Survey,
     connection: &mut PgConnection,
-) -> Result<(), ClientError> {
-    let missing = || plan.targets.iter().filter(|target| target.ddl.is_some());
-    if !files::known(connection, &job.name, &job.source.dataset).await?.is_empty() {
-        let tables: Vec<String> = missing().map(|target| target.table.to_string()).collect();
-        return Err(ClientError::TargetGone { table: tables.join(", ") });
+) -> Result<bool, ClientError> {
+    let has_missing = survey.columns.targets.iter().any(|target| target.ddl.is_some());
+    if !has_missing && survey.evolution.is_empty() {
+        return Ok(false);
     }
+    refuse_lost_rows(survey)?;
     let mut transaction = connection.begin().await?;
     lock_job(&mut transaction, &job.name).await?;
-    for target in missing() {
+    // Under the lock: another worker may have done it meanwhile.
+    for statement in statements(job, survey, &mut transaction).await? {
         // Every name in it was quoted where it was put together.
-        let ddl = target.ddl.clone().unwrap_or_default();
-        sqlx::query(AssertSqlSafe(ddl)).execute(&mut *transaction).await?;
-        tracing::info!(table = %target.table, "target table made");
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
-    Ok(())
+    Ok(true)
+}
+
+/// What is to be done still.
+async fn statements(
+    job: &Job,
+    survey: &Survey,
+    connection: &mut PgConnection,
+) -> Result<Vec<String>, ClientError> {
+    let tables = look_up_tables(job, connection).await?;
+    let mut statements = Vec::new();
+    for (target, found) in survey.columns.targets.iter().zip(&tables) {
+        if let (Some(ddl), None) = (&target.ddl, found) {
+            tracing::info!(table = %target.table, "target table made");
+            statements.push(ddl.clone());
+        }
+    }
+    if job.load.drift == DriftPolicy::Evolve {
+        let evolution = evolve(job, &survey.drift, tables)?;
+        for statement in &evolution.statements {
+            tracing::info!(statement, "table fitted to the source");
+        }
+        statements.extend(evolution.statements);
+    }
+    Ok(statements)
+}
+
+/// A new table would lack what was loaded into the one before it.
+fn refuse_lost_rows(survey: &Survey) -> Result<(), ClientError> {
+    let missing = survey.columns.targets.iter().filter(|target| target.ddl.is_some());
+    let missing: Vec<String> = missing.map(|target| target.table.to_string()).collect();
+    if missing.is_empty() || !survey.has_loaded {
+        return Ok(());
+    }
+    Err(ClientError::TargetGone { table: missing.join(", ") })
 }

@@ -2,13 +2,12 @@
 
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
-use ferry::position::Split;
 use ferry::schema::{Column, arrow_schema};
 
 use crate::error::ClientError;
 use crate::job::Job;
-use crate::pipeline::PipelineError;
-use crate::receive::Source;
+use crate::pipeline::{PipelineError, Stages};
+use crate::receive::{Misfit, Plan, Source};
 use crate::suspect::{self, Suspect};
 
 /// Rows that a sample is content with.
@@ -24,17 +23,17 @@ const SPLITS_MAX: usize = 16;
 pub(crate) async fn suspects(
     job: &Job,
     source: &mut Source,
-    columns: &[Column],
-    splits: &[Split],
+    stages: &Stages,
+    plan: &Plan,
 ) -> Result<Vec<Suspect>, ClientError> {
     let is_declared =
         |name: &str| job.columns.iter().any(|rule| rule.name == name && rule.pii.is_some());
-    let undeclared = columns.iter().filter(|column| !is_declared(&column.name));
+    let undeclared = stages.source_columns.iter().filter(|column| !is_declared(&column.name));
     let columns: Vec<Column> = undeclared.cloned().collect();
     if columns.is_empty() {
         return Ok(Vec::new());
     }
-    let sample = sample(source, &columns, splits).await?;
+    let sample = sample(source, &columns, &stages.misfit, plan).await?;
     Ok(suspect::suspects(&sample, &is_declared))
 }
 
@@ -42,11 +41,14 @@ pub(crate) async fn suspects(
 async fn sample(
     source: &mut Source,
     columns: &[Column],
-    splits: &[Split],
+    misfit: &Misfit,
+    plan: &Plan,
 ) -> Result<RecordBatch, ClientError> {
     let mut batches: Vec<RecordBatch> = Vec::new();
-    for split in splits.iter().take(SPLITS_MAX) {
-        let mut receiver = source.read(split, split.start, columns).await?;
+    for split in plan.splits.iter().take(SPLITS_MAX) {
+        let header = plan.header(&split.file);
+        let reading = source.read(split, split.start, columns, header.as_deref(), misfit);
+        let mut receiver = reading.await?;
         if let Some(batch) = receiver.next().await? {
             batches.push(batch.rows.records);
         }

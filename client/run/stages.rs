@@ -1,17 +1,36 @@
 //! Turns the plan of all columns into the stages that every batch goes through.
 
+use std::collections::HashMap;
+
 use crate::check::{Checker, ColumnChecks};
 use crate::clean::{Cleaner, ColumnCleaning};
-use crate::columns::ColumnPlan;
+use crate::columns::{ColumnPlan, TargetPlan};
 use crate::error::ClientError;
-use crate::job::Job;
-use crate::load::copy::TableCopy;
+use crate::job::{Job, Mode};
+use crate::ledger::RunId;
+use crate::load::replace;
+use crate::load::table::{LoadColumn, Merge, TableLoad};
 use crate::pipeline::Stages;
 use crate::pseudonym::Pseudonymiser;
+use crate::receive::Misfit;
 use crate::transform::Transformer;
 
+/// Where the rows of a table that is replaced go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// Into the table itself, as rows do that are added to it later.
+    Live,
+    /// Into the table that takes its place when the run is finished.
+    Incoming(RunId),
+}
+
 /// Makes the stages of a plan; what is wrong with a rule is found here, before a row moves.
-pub(crate) fn stages(job: &Job, plan: &ColumnPlan) -> Result<Stages, ClientError> {
+pub(crate) fn stages(
+    job: &Job,
+    plan: &ColumnPlan,
+    misfit: Misfit,
+    destination: Destination,
+) -> Result<Stages, ClientError> {
     let source_columns = plan.source_columns();
     let clean_columns = plan.clean_columns();
     let mut cleaning = Vec::with_capacity(plan.sources.len());
@@ -27,18 +46,55 @@ pub(crate) fn stages(job: &Job, plan: &ColumnPlan) -> Result<Stages, ClientError
         });
         treatments.push(source.treatment.clone());
     }
-    let mut tables = Vec::with_capacity(plan.targets.len());
-    for target in &plan.targets {
-        let columns = target.columns.iter().map(|column| (column.column.clone(), column.output));
-        tables.push(TableCopy::new(&target.table, columns.collect()));
-    }
     let (inputs, outputs) = (plan.inputs.clone(), plan.outputs.clone());
     Ok(Stages {
         cleaner: Cleaner::new(&source_columns, &cleaning)?,
         checker: Checker::new(&clean_columns, checks, &job.row_checks, job.load.unique_bytes)?,
         pseudonymiser: Pseudonymiser::new(&clean_columns, treatments, plan.derived.clone()),
         transformer: Transformer::new(inputs, plan.filter.clone(), outputs),
-        tables,
+        tables: tables(plan, destination, &HashMap::new()),
         source_columns,
+        misfit,
     })
+}
+
+/// How rows get into each table of the plan; `names` are those of constraints
+/// where the tables that are written have others.
+pub(crate) fn tables(
+    plan: &ColumnPlan,
+    destination: Destination,
+    names: &HashMap<String, String>,
+) -> Vec<TableLoad> {
+    let numbered = plan.targets.iter().enumerate();
+    let load =
+        |(index, target)| table(index, target, destination).with_constraint_names(names.clone());
+    numbered.map(load).collect()
+}
+
+fn table(index: usize, target: &TargetPlan, destination: Destination) -> TableLoad {
+    let columns = target.columns.iter().map(|column| LoadColumn {
+        column: column.column.clone(),
+        output: column.output,
+        store: column.store.clone(),
+    });
+    let into = match (&target.mode, destination) {
+        (Mode::Replace { .. }, Destination::Incoming(run_id)) => {
+            replace::incoming_name(run_id, index)
+        }
+        _ => target.table.clone(),
+    };
+    TableLoad::new(index, &target.table, &into, columns.collect(), merge(target))
+}
+
+fn merge(target: &TargetPlan) -> Merge {
+    let key = target.key.clone();
+    match &target.mode {
+        Mode::Append | Mode::Replace { .. } => Merge::Append,
+        Mode::InsertNew => Merge::InsertNew { key },
+        Mode::Upsert { only_if_newer, .. } => Merge::Upsert {
+            update: target.updated_columns(),
+            only_if_newer: only_if_newer.clone(),
+            key,
+        },
+    }
 }

@@ -1,9 +1,11 @@
 //! A job made ready for verbs that move single rows: both ends connected, stages made.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 
+use super::options::{Reload, RunOptions};
 use super::prepare::{self, APPLICATION_NAME, Prepared};
 use crate::check::CheckFailure;
 use crate::columns::{SourceColumn, columns_json};
@@ -11,9 +13,13 @@ use crate::database;
 use crate::error::ClientError;
 use crate::job::Job;
 use crate::key::PseudonymKey;
+use crate::ledger::runs::{OldRules, RunChoice};
 use crate::ledger::{LedgerError, RunId, claims, runs};
 use crate::pipeline::Stages;
 use crate::receive::{self, Source};
+
+/// How often a session asks whether another one has let go of a run.
+const HOLD_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A job made ready.
 pub(crate) struct Workplace {
@@ -36,9 +42,16 @@ pub(crate) async fn open_workplace(job: &Job) -> Result<Workplace, ClientError> 
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
     let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
     let mut source = receive::connect(&job.source).await?;
-    let Prepared { plan, stages } =
-        prepare::prepare(job, &mut source, &mut connection, key.as_ref()).await?;
-    let stages = Arc::new(stages);
+    // Nothing new is looked for: the columns are those that the last run knew.
+    let options = RunOptions {
+        old_rules: OldRules::Keep,
+        choice: RunChoice::Current,
+        reload: Reload::Changed,
+        since_unix_nanos: None,
+    };
+    let Prepared { survey, stages } =
+        prepare::prepare(job, &options, &mut source, &mut connection, key.as_ref()).await?;
+    let (stages, plan) = (Arc::new(stages), survey.columns);
     // As for a run: what was pseudonymised stays so, under the same key.
     let key_id = key.as_ref().map(PseudonymKey::id);
     let columns = columns_json(&plan);
@@ -82,7 +95,7 @@ pub(super) async fn hold_unique(
         if !std::mem::replace(&mut is_waiting, true) {
             tracing::info!("a check for unique values needs one worker: waiting for the other one");
         }
-        tokio::time::sleep(super::CLAIM_INTERVAL).await;
+        tokio::time::sleep(HOLD_INTERVAL).await;
     }
     Ok(())
 }

@@ -17,17 +17,18 @@ use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::filter::filter_record_batch;
 use ferry::batch::Batch as Rows;
+use ferry::position::Place;
 use ferry::reject::{Code, Reason};
 use ferry::schema::{Column, arrow_schema};
-use ferry::values::text_of;
-use serde_json::{Map, Value as Json};
 
 use crate::expression::Expression;
 use crate::ledger::quarantine::QuarantinedRow;
 use crate::pseudonym::Pseudonymised;
-use crate::stage::{Batch, keep};
+use crate::stage::{Batch, Evidence, Pace, keep};
 
+pub(crate) use crate::stage::Input;
 pub(crate) use output::{Output, Value};
 
 /// Marks a batch whose rows may be written to the targets.
@@ -38,19 +39,10 @@ const STAGE: &str = "transform";
 
 /// Makes the batches of one stream loadable.
 pub(crate) struct Transformer {
-    inputs: Vec<Input>,
+    inputs: Arc<[Input]>,
     filter: Option<Expression>,
     outputs: Vec<Output>,
     schema: SchemaRef,
-}
-
-/// A column as the stage before left it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Input {
-    /// Its name.
-    pub(crate) name: String,
-    /// Whether it holds pseudonyms, which quarantine shows as bare hexadecimal digits.
-    pub(crate) is_pseudonym: bool,
 }
 
 /// Everything that is wrong with some rows of a batch.
@@ -64,22 +56,24 @@ impl Transformer {
         outputs: Vec<Output>,
     ) -> Self {
         let columns: Vec<Column> = outputs.iter().map(|output| output.column.clone()).collect();
-        Self { inputs, filter, outputs, schema: arrow_schema(&columns) }
+        Self { inputs: inputs.into(), filter, outputs, schema: arrow_schema(&columns) }
     }
 
-    /// Makes a batch loadable.
+    /// Makes a batch loadable; with evidence of its rows if some may be refused later.
     pub(crate) fn transform(
         &self,
         mut batch: Batch<Pseudonymised>,
+        pace: Pace,
     ) -> Result<Batch<Loadable>, ArrowError> {
-        let Transformed { quarantined, filtered } = self.transform_rows(&mut batch.rows)?;
-        batch.quarantined.extend(quarantined);
-        batch.filtered += filtered;
+        let outcome = self.transform_rows(&mut batch.rows, pace)?;
+        batch.quarantined.extend(outcome.quarantined);
+        batch.filtered += outcome.filtered;
+        batch.evidence = outcome.evidence;
         Ok(batch.marked(Loadable(())))
     }
 
     /// Turns `rows` into loadable ones, and says what became of the others.
-    fn transform_rows(&self, rows: &mut Rows) -> Result<Transformed, ArrowError> {
+    fn transform_rows(&self, rows: &mut Rows, pace: Pace) -> Result<Transformed, ArrowError> {
         let mut outcome = Transformed::default();
         self.filter(rows, &mut outcome)?;
         let mut refused = Refused::new();
@@ -91,13 +85,14 @@ impl Transformer {
         let options = RecordBatchOptions::new().with_row_count(Some(row_count));
         let loadable =
             RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        if refused.is_empty() {
-            rows.records = loadable;
-            return Ok(outcome);
+        let inputs = std::mem::replace(&mut rows.records, loadable);
+        let mut evidence = self.evidence(inputs);
+        if !refused.is_empty() {
+            let is_kept = quarantine(&rows.places, &evidence, refused, &mut outcome.quarantined);
+            evidence.records = filter_record_batch(&evidence.records, &is_kept)?;
+            keep(rows, &is_kept)?;
         }
-        let is_kept = self.quarantine(rows, refused, &mut outcome.quarantined);
-        rows.records = loadable;
-        keep(rows, &is_kept)?;
+        outcome.evidence = (pace == Pace::Careful).then_some(evidence);
         Ok(outcome)
     }
 
@@ -113,52 +108,47 @@ impl Transformer {
         let failed = || vec![Reason::of_record(Code::EXPRESSION_FAILED)];
         let refused: Refused = evaluated.failed.iter().map(|row| (*row, failed())).collect();
         if !refused.is_empty() {
-            self.quarantine(rows, refused, &mut outcome.quarantined);
+            let evidence = self.evidence(rows.records.clone());
+            quarantine(&rows.places, &evidence, refused, &mut outcome.quarantined);
         }
         keep(rows, is_true)
     }
 
-    /// Puts refused rows into quarantine; returns which rows are left.
-    fn quarantine(
-        &self,
-        rows: &Rows,
-        refused: Refused,
-        quarantined: &mut Vec<QuarantinedRow>,
-    ) -> BooleanArray {
-        let mut is_kept = BooleanBufferBuilder::new(rows.places.len());
-        is_kept.append_n(rows.places.len(), true);
-        for (row, reasons) in refused {
-            is_kept.set_bit(row, false);
-            quarantined.push(QuarantinedRow {
-                place: rows.places[row],
-                stage: STAGE,
-                reasons,
-                record: self.record_of(&rows.records, row),
-            });
-        }
-        BooleanArray::new(is_kept.finish(), None)
-    }
-
-    /// What quarantine keeps of a row: it is pseudonymised by now.
-    fn record_of(&self, records: &RecordBatch, row: usize) -> Option<Json> {
-        let mut record = Map::new();
-        for (input, column) in self.inputs.iter().zip(records.columns()) {
-            let Some(text) = text_of(column, row) else { continue };
-            let text = match text.strip_prefix("\\x") {
-                Some(digits) if input.is_pseudonym => digits.to_owned(),
-                _ => text,
-            };
-            record.insert(input.name.clone(), text.into());
-        }
-        (!record.is_empty()).then_some(Json::Object(record))
+    /// What may be stored of rows that came into this stage.
+    fn evidence(&self, records: RecordBatch) -> Evidence {
+        Evidence { records, inputs: Arc::clone(&self.inputs) }
     }
 }
 
-/// What became of the rows that are not loaded.
-#[derive(Debug, Default)]
+/// Puts refused rows into quarantine; returns which rows are left.
+fn quarantine(
+    places: &[Place],
+    evidence: &Evidence,
+    refused: Refused,
+    quarantined: &mut Vec<QuarantinedRow>,
+) -> BooleanArray {
+    let mut is_kept = BooleanBufferBuilder::new(places.len());
+    is_kept.append_n(places.len(), true);
+    for (row, reasons) in refused {
+        is_kept.set_bit(row, false);
+        quarantined.push(QuarantinedRow {
+            place: places[row],
+            stage: STAGE,
+            reasons,
+            constraint: None,
+            record: evidence.record_of(row),
+        });
+    }
+    BooleanArray::new(is_kept.finish(), None)
+}
+
+/// What is left of a batch beside its loadable rows.
+#[derive(Default)]
 struct Transformed {
     quarantined: Vec<QuarantinedRow>,
     filtered: u64,
+    /// Of the loadable rows, in their order.
+    evidence: Option<Evidence>,
 }
 
 /// Notes that a value is missing where a target requires one, once a column and row.

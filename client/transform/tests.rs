@@ -1,7 +1,7 @@
 //! Tests of the transform stage on rows of its own.
 
-use ferry::position::{Place, Position};
-use ferry::values::ColumnBuilder;
+use ferry::position::Position;
+use ferry::values::{ColumnBuilder, text_of};
 
 use super::*;
 
@@ -52,8 +52,9 @@ fn every_row_is_loaded_filtered_or_quarantined() {
             output("share", "numeric(12,2)", Value::Expression(compile("100 / n", &columns))),
         ],
     );
-    let outcome = transformer.transform_rows(&mut rows).expect("it transforms");
+    let outcome = transformer.transform_rows(&mut rows, Pace::Swift).expect("it transforms");
     assert_eq!(outcome.filtered, 2, "-5 and null");
+    assert!(outcome.evidence.is_none(), "nothing is kept of rows that are not refused");
     let numbers: Vec<u64> = rows.places.iter().map(|place| place.row_number).collect();
     assert_eq!(numbers, [1, 5]);
     let text = |row| text_of(rows.records.column(1), row);
@@ -77,7 +78,7 @@ fn a_row_has_every_reason() {
             Output::new(column("m", "bigint"), value(), true).expect("it converts"),
         ],
     );
-    let outcome = transformer.transform_rows(&mut rows).expect("it transforms");
+    let outcome = transformer.transform_rows(&mut rows, Pace::Swift).expect("it transforms");
     assert!(rows.places.is_empty());
     let reasons: Vec<_> = outcome.quarantined.iter().map(|row| row.reasons.clone()).collect();
     assert_eq!(
@@ -96,7 +97,23 @@ fn a_row_has_every_reason() {
 fn a_filter_that_fails_refuses_the_row() {
     let (mut rows, columns) = rows(&[Some("0"), Some("1")]);
     let transformer = Transformer::new(inputs(), Some(compile("1 / n > 0", &columns)), Vec::new());
-    let outcome = transformer.transform_rows(&mut rows).expect("it transforms");
+    let outcome = transformer.transform_rows(&mut rows, Pace::Swift).expect("it transforms");
     assert_eq!((outcome.filtered, outcome.quarantined.len(), rows.places.len()), (0, 1, 1));
     assert_eq!(outcome.quarantined[0].reasons, [Reason::of_record(Code::EXPRESSION_FAILED)]);
+}
+
+#[test]
+fn evidence_is_kept_of_the_rows_that_pass_and_of_no_other() {
+    let (mut rows, columns) = rows(&[Some("-1"), Some("70000"), Some("0"), Some("5")]);
+    let value = Value::Column(0, columns[0].clone());
+    let small = Output::new(column("n", "smallint"), value, true).expect("it converts");
+    let filter = Some(compile("n >= 0", &columns));
+    let transformer = Transformer::new(inputs(), filter, vec![small]);
+    let outcome = transformer.transform_rows(&mut rows, Pace::Careful).expect("it transforms");
+    let numbers: Vec<u64> = rows.places.iter().map(|place| place.row_number).collect();
+    assert_eq!(numbers, [3, 4]);
+    let evidence = outcome.evidence.expect("evidence");
+    assert_eq!(evidence.records.num_rows(), rows.places.len());
+    let record = |n: &str| Some(serde_json::json!({ "n": n, "email": "abcd" }));
+    assert_eq!([evidence.record_of(0), evidence.record_of(1)], [record("0"), record("5")]);
 }

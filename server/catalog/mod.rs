@@ -5,6 +5,7 @@
 pub(crate) mod dataset;
 pub(crate) mod files;
 pub(crate) mod fingerprint;
+mod headers;
 pub(crate) mod open_file;
 pub(crate) mod plan;
 mod scan;

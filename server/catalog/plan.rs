@@ -14,6 +14,7 @@ use ferry::wire::generated::FileState;
 use crate::catalog::IsUnwanted;
 use crate::catalog::dataset::{Dataset, check_header};
 use crate::catalog::files::SourceFile;
+use crate::catalog::headers::Headers;
 use crate::catalog::open_file::OpenFile;
 use crate::catalog::scan::{Scan, ScanRequest, finish, scan};
 use crate::delimited::{Cutter, Dialect};
@@ -26,7 +27,7 @@ const SPLITS_MAX: u64 = 10_000;
 
 /// What a destination asks for.
 pub(crate) struct PlanRequest {
-    /// Columns wanted; empty for all.
+    /// Columns that every file must have; empty to be told what each file has.
     pub(crate) columns: Vec<Column>,
     /// Bytes of a split; 0 for the default.
     pub(crate) target_split_bytes: u64,
@@ -44,6 +45,8 @@ pub(crate) struct KnownFile {
 /// What there is to read.
 pub(crate) struct Plan {
     pub(crate) columns: Vec<Column>,
+    /// Headers of the files, each once; empty if the request named columns.
+    pub(crate) headers: Vec<Vec<Column>>,
     /// Ordered by name.
     pub(crate) files: Vec<FilePlan>,
 }
@@ -58,6 +61,8 @@ pub(crate) struct FilePlan {
     pub(crate) ranges: Vec<Range<Position>>,
     /// Bytes behind the last range that are left for later.
     pub(crate) unfinished_bytes: u64,
+    /// Which of the plan's headers it has.
+    pub(crate) header: Option<usize>,
 }
 
 /// Plans all files of a dataset.
@@ -68,27 +73,37 @@ pub(crate) fn plan(
 ) -> Result<Plan, RequestError> {
     let sources = dataset.files.list()?;
     let available = dataset.columns(&sources)?;
-    let columns = if request.columns.is_empty() {
-        available
-    } else {
-        // Without a single header there is nothing to compare with.
-        if !available.is_empty() {
-            dataset.check_wanted(&request.columns, &available)?;
-        }
-        request.columns
-    };
+    let PlanRequest { columns: wanted, target_split_bytes: asked_bytes, known } = request;
+    // Without a single header there is nothing to compare with.
+    if !wanted.is_empty() && !available.is_empty() {
+        dataset.check_wanted(&wanted, &available)?;
+    }
     let planner = Planner {
         dialect: dataset.dialect,
-        columns: &columns,
-        target_split_bytes: target_split_bytes(request.target_split_bytes, &sources),
+        target_split_bytes: target_split_bytes(asked_bytes, &sources),
         is_unwanted,
         settled_nanos: settled_nanos(SystemTime::now(), dataset.min_age),
     };
+    let mut headers = Headers::default();
     let mut files = Vec::with_capacity(sources.len());
     for source in &sources {
-        files.push(planner.plan_file(&source.open()?, request.known.get(&source.name))?);
+        let file = source.open()?;
+        let header = file.read_header(dataset.dialect)?;
+        if let Some(header) = &header {
+            check_header(&file.name, header, &wanted)?;
+        }
+        let data_start = header.as_ref().map(|header| header.end);
+        let header = match header {
+            Some(header) if wanted.is_empty() => {
+                Some(headers.add(dataset, &file.name, header.names)?)
+            }
+            _ => None,
+        };
+        let planned = planner.plan_file(&file, data_start, known.get(&source.name))?;
+        files.push(FilePlan { header, ..planned });
     }
-    Ok(Plan { columns, files })
+    let columns = if wanted.is_empty() { available } else { wanted };
+    Ok(Plan { columns, headers: headers.into_columns(), files })
 }
 
 /// When a file must have changed last, in nanoseconds since 1970, to be as old as `min_age`.
@@ -106,7 +121,6 @@ fn target_split_bytes(asked: u64, sources: &[SourceFile]) -> u64 {
 /// Plans one file after the other.
 struct Planner<'a> {
     dialect: Dialect,
-    columns: &'a [Column],
     target_split_bytes: u64,
     is_unwanted: IsUnwanted<'a>,
     /// A file that changed later, in nanoseconds since 1970, may still be written.
@@ -114,16 +128,16 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// `data_start` is the place after the header, if there is one.
     fn plan_file(
         &self,
         file: &OpenFile,
+        data_start: Option<Position>,
         known: Option<&KnownFile>,
     ) -> Result<FilePlan, RequestError> {
-        let Some(header) = file.read_header(self.dialect)? else {
+        let Some(data_start) = data_start else {
             return self.plan_without_header(file, known);
         };
-        check_header(&file.name, &header, self.columns)?;
-        let data_start = header.end;
         match known {
             None => {
                 let request = self.request(data_start, data_start, 0);
@@ -171,6 +185,7 @@ impl Planner<'_> {
                 state: FileState::Unchanged,
                 ranges,
                 unfinished_bytes,
+                header: None,
             });
         }
         let scan = self.scan(file, self.request(data_start, cut_from, known_bytes))?;
@@ -214,7 +229,8 @@ impl Planner<'_> {
 impl Scan {
     fn into_plan(self, file: &OpenFile, state: FileState) -> FilePlan {
         let Self { fingerprint, ranges, unfinished_bytes, .. } = self;
-        FilePlan { name: file.name.clone(), fingerprint, state, ranges, unfinished_bytes }
+        let name = file.name.clone();
+        FilePlan { name, fingerprint, state, ranges, unfinished_bytes, header: None }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ferry::host::settings::nearest;
 use ferry::host::shutdown::Shutdown;
 use ferry::position::{Position, Split};
+use ferry::schema::Column;
 use ferry::wire::MESSAGE_BYTES_MAX;
 use ferry::wire::convert::required_position;
 use ferry::wire::generated as proto;
@@ -267,9 +268,11 @@ fn plan_message(
 ) -> Result<proto::PlanTransferResponse, RequestError> {
     let mut message = proto::PlanTransferResponse {
         columns: plan.columns.iter().map(proto::Column::from).collect(),
+        headers: plan.headers.iter().map(|columns| header_message(columns)).collect(),
         ..proto::PlanTransferResponse::default()
     };
     for file in plan.files {
+        let header_number = file.header.map_or(0, |index| index + 1);
         let fingerprint = proto::Fingerprint::from(&file.fingerprint);
         for range in file.ranges {
             message.splits.push(proto::Split {
@@ -285,6 +288,8 @@ fn plan_message(
             fingerprint: Some(fingerprint),
             state: file.state.into(),
             unfinished_bytes: file.unfinished_bytes,
+            // There are no more headers than files, and of those at most ten thousand.
+            header_number: u32::try_from(header_number).unwrap_or(u32::MAX),
         });
     }
     if message.encoded_len() > MESSAGE_BYTES_MAX {
@@ -294,6 +299,10 @@ fn plan_message(
         ));
     }
     Ok(message)
+}
+
+fn header_message(columns: &[Column]) -> proto::Header {
+    proto::Header { columns: columns.iter().map(proto::Column::from).collect() }
 }
 
 fn read_request(

@@ -330,13 +330,15 @@ fn a_row_that_the_database_refuses_shows_no_personal_data() {
     watch.client(&["quarantine", "replay", &mended, code[0], code[1], "--json"], 0);
     watch.job(&[]);
     watch.source.append("people.csv", &record(101, &[]));
-    watch.client(&["run", &job], 8).expect_text("P0001");
+    watch.client(&["run", &job], 0).expect_text("P0001");
     watch.database.execute("DROP TRIGGER refuse ON people");
+    watch.source.append("people.csv", &record(102, &[]));
     watch.database.execute(
         "ALTER TABLE people ADD CONSTRAINT canary_note CHECK (note <> 'decoyfinch') NOT VALID",
     );
-    watch.client(&["run", &job, "--json"], 8).expect_text("canary_note");
+    watch.client(&["run", &job, "--json"], 0).expect_text("canary_note");
     watch.client(&["status", &job], 0);
+    watch.client(&["runs", "show", "3", "--database", &watch.database.url.clone()], 0);
 
     watch.evidence.keep("log of PostgreSQL", shared_log());
     for word in ["refused by a trigger: (", "constraint \"canary_note\"", "Failing row contains ("]

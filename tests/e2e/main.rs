@@ -1,7 +1,8 @@
 //! What the two programs promise, tested from outside: real processes, a real PostgreSQL, outcomes in the database.
 //!
 //! One file a promise, one harness file a peer: `hosts` for ferry's own
-//! programs, `postgres` for the database.
+//! programs, `postgres` for the database, `proxy` and `namespaces` for what lies
+//! between them, `orders` for what they move.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,23 +15,35 @@
 // The demo and the tests start PostgreSQL in the same way, from one file.
 #[path = "../../client/demo/cluster.rs"]
 mod cluster;
+mod gate;
 mod hosts;
+mod namespaces;
+mod orders;
 mod postgres;
+mod proxy;
 
 mod accounts;
 mod canary;
+mod catalogue;
 mod crash;
 mod demo;
+mod drift;
 mod enumeration;
 mod explore;
+mod fleet;
+mod incremental;
 mod keys;
+mod lost_commits;
 mod memory;
 mod mended;
 mod mixtures;
 mod pii;
 mod preview;
 mod quarantine;
+mod refused;
+mod replace;
 mod replay;
+mod retry;
 mod rules;
 mod stages;
 mod stop;
@@ -40,5 +53,7 @@ mod tls;
 mod trip;
 mod types;
 mod upgrade;
+mod upsert;
 mod wire;
+mod workers;
 mod wrong;

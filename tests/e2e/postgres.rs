@@ -8,6 +8,9 @@
 //! watchdog: a shell that waits for the end of a pipe which only this process
 //! holds open, and then stops the cluster and removes its folder.
 
+use std::fs::{self, Permissions};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -51,9 +54,31 @@ pub(crate) struct OwnCluster {
 impl OwnCluster {
     /// Starts a cluster that a test may crash.
     pub(crate) fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("ferry-e2e-").tempdir().unwrap().keep();
-        let watchdog = watch(&folder);
-        let cluster = Cluster::start(&folder, &SETTINGS)
+        Self::start_in(&own_folder(), &[])
+    }
+
+    /// Starts a cluster that other hosts reach at this address of ours; it trusts
+    /// all of their network, such as `198.18.0.0/24`.
+    pub(crate) fn start_for(address: Ipv4Addr, network: &str) -> Self {
+        let folder = own_folder();
+        let rules = folder.join("pg_hba.conf");
+        let trust = format!("host all all 127.0.0.1/32 trust\nhost all all {network} trust\n");
+        fs::write(&rules, trust).unwrap();
+        // The owner of the cluster is another user than that of the test.
+        fs::set_permissions(&rules, Permissions::from_mode(0o644)).unwrap();
+        let (addresses, rules) = (format!("127.0.0.1,{address}"), rules.display().to_string());
+        // What comes later on the command line goes before what the cluster says itself.
+        Self::start_in(
+            &folder,
+            &[("listen_addresses", addresses.as_str()), ("hba_file", rules.as_str())],
+        )
+    }
+
+    fn start_in(folder: &Path, more: &[(&str, &str)]) -> Self {
+        let watchdog = watch(folder);
+        let mut settings = SETTINGS.to_vec();
+        settings.extend_from_slice(more);
+        let cluster = Cluster::start(folder, &settings)
             .unwrap_or_else(|error| panic!("cannot start PostgreSQL: {error}"));
         Self { cluster, _watchdog: watchdog }
     }
@@ -71,6 +96,11 @@ impl OwnCluster {
 /// Log of the cluster that the tests share.
 pub(crate) fn shared_log() -> String {
     String::from_utf8_lossy(&std::fs::read(SHARED.cluster.log_path()).unwrap()).into_owned()
+}
+
+/// A folder that the watchdog of its cluster removes.
+fn own_folder() -> PathBuf {
+    tempfile::Builder::new().prefix("ferry-e2e-").tempdir().unwrap().keep()
 }
 
 fn watch(folder: &Path) -> Child {
@@ -140,6 +170,16 @@ impl Database {
     pub(crate) fn copy(&self, table: &str, file: &Path) {
         let file = file.display();
         psql(&self.url, &format!("\\copy {table} FROM '{file}' WITH (FORMAT csv, HEADER)"));
+    }
+
+    /// Makes each statement that inserts into a table take longer: up to so many milliseconds.
+    pub(crate) fn slow_inserts(&self, table: &str, milliseconds_max: u32) {
+        self.execute(&format!(
+            "CREATE OR REPLACE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN PERFORM pg_sleep(random() * {milliseconds_max} / 1000); RETURN NULL; END $$;
+             CREATE OR REPLACE TRIGGER dawdle BEFORE INSERT ON {table}
+             FOR EACH STATEMENT EXECUTE FUNCTION dawdle()"
+        ));
     }
 
     /// Checks that two queries give the same multiset of rows, as text, to the last digit.

@@ -1,13 +1,10 @@
 //! What `preview` and `plan` show before anything is moved: never a person, and without a trace in the database.
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 use crate::hosts::Outcome;
 use crate::postgres::Database;
+use crate::proxy::Proxy;
 use crate::stages::Trip;
 
 /// Part of every raw value that is personal: it must be nowhere.
@@ -287,52 +284,20 @@ fn a_plan_shows_what_becomes_of_each_column() {
     outcome.expect_text("totals exists").expect_text("country = 'US'");
 }
 
-/// Stands between a client and the server, and keeps what the server sends.
-fn listen_in(server: &str) -> (String, Arc<Mutex<Vec<u8>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let (server, sent) = (server.to_owned(), Arc::clone(&heard));
-    thread::spawn(move || {
-        while let Ok((client, _)) = listener.accept() {
-            let host = TcpStream::connect(&server).unwrap();
-            pass_on(client.try_clone().unwrap(), host.try_clone().unwrap(), None);
-            pass_on(host, client, Some(Arc::clone(&sent)));
-        }
-    });
-    (url, heard)
-}
-
-/// Passes bytes on in one direction until its end.
-fn pass_on(mut from: TcpStream, mut to: TcpStream, heard: Option<Arc<Mutex<Vec<u8>>>>) {
-    thread::spawn(move || {
-        let mut buffer = [0; 8192];
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
-            if let Some(heard) = &heard {
-                heard.lock().unwrap().extend_from_slice(&buffer[..count]);
-            }
-            if to.write_all(&buffer[..count]).is_err() {
-                break;
-            }
-        }
-        // Failing only means that the other side is gone already.
-        let _ = to.shutdown(Shutdown::Write);
-    });
-}
-
 #[test]
 fn a_column_that_stays_at_the_source_is_not_sent_to_look_at_it_either() {
     let trip = Trip::new(&[("uid", "integer")], contacts(30));
     let rules = declared("email", "drop") + &declared("kontakt", "drop");
     let rules = rules + "[[target]]\ntable = \"people\"\ncreate = true\n";
-    let (url, heard) = listen_in(trip.server.address());
+    let proxy = Proxy::listening_in(trip.server.address());
+    let url = proxy.url();
 
     for verb in ["plan", "preview", "run"] {
         let outcome = trip.verb(&[verb, "--source", &url], &rules).expect_code(0);
         if verb == "plan" {
             outcome.expect_text("stays at the source: email, kontakt");
         }
-        let sent = std::mem::take(&mut *heard.lock().unwrap());
+        let sent = proxy.take_heard();
         let sent = String::from_utf8_lossy(&sent);
         assert!(sent.contains("memo 7"), "{verb}: values are seen as they are sent");
         assert!(!sent.contains(RAW), "{verb}: a dropped column was sent");

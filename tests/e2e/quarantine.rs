@@ -151,7 +151,7 @@ fn a_listed_row_is_told_as_the_ledger_has_it_but_without_its_record() {
         "run_id": 1, "job": "orders", "file": "a.csv", "row_number": 6,
         "byte_start": start, "byte_end": end, "stage": "read", "code": "bad_date",
         "column": "day", "reasons": reasons, "state": "open", "created_at": created,
-        "settled_at": null,
+        "settled_at": null, "constraint": null,
     });
     assert_eq!(row, expected);
 }
@@ -315,11 +315,12 @@ fn a_discard_that_names_no_row_is_refused() {
 const EXPORTED: &str = "\
     SELECT q.quarantine_id, q.run_id, r.job, f.name, q.row_number, q.byte_start, q.byte_end, \
     q.stage, q.code, coalesce(q.column_name, ''), q.reasons, q.state, \
-    to_char(q.created_at, 'YYYY-MM-DD HH24:MI:SS') || ' UTC', coalesce(q.record::text, '') \
+    to_char(q.created_at, 'YYYY-MM-DD HH24:MI:SS') || ' UTC', coalesce(q.record::text, ''), \
+    coalesce(q.constraint_name, '') \
     FROM ferry.quarantine AS q JOIN ferry.run AS r USING (run_id) \
     JOIN ferry.file AS f USING (file_id)";
 const EXPORT_HEADER: &str = "quarantine_id,run_id,job,file,row_number,byte_start,byte_end,stage,\
-    code,column,reasons,state,created_at,record";
+    code,column,reasons,state,created_at,record,constraint";
 
 /// Reads what was exported, and compares it with the rows of the ledger.
 fn assert_exported(orders: &Orders, text: &str, condition: &str) {

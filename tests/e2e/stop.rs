@@ -29,7 +29,15 @@ fn numbers(settings: &str) -> (Source, Server) {
 
 fn start_client(server_url: &str, database: &Database) -> Process {
     let mut command = run(server_url, "numbers", "public.numbers", &database.url);
-    command.args(["--create", "--commit-bytes", "64KiB", "--split-bytes", "4MiB"]);
+    command.args([
+        "--create",
+        "--commit-bytes",
+        "64KiB",
+        "--split-bytes",
+        "4MiB",
+        "--retries",
+        "0",
+    ]);
     Process::spawn(&mut command)
 }
 

@@ -195,7 +195,7 @@ fn numbers(rows: u64) -> (Source, Server) {
 
 fn load_numbers(server: &Server, database: &Database) -> Command {
     let mut command = run(server.url(), "numbers", "public.numbers", &database.url);
-    command.args(["--commit-bytes", "256KiB"]);
+    command.args(["--commit-bytes", "256KiB", "--retries", "0"]);
     command
 }
 

@@ -4,10 +4,7 @@ use ferry::reject::Reason;
 use serde_json::{Value, json};
 
 use super::QuarantinedRow;
-use crate::ledger::{LedgerError, to_bigint};
-
-/// Stands for NUL, which PostgreSQL cannot store in a text.
-const REPLACEMENT: &str = "\u{FFFD}";
+use crate::ledger::{LedgerError, to_bigint, without_nul};
 
 /// The rows of one statement, column by column.
 #[derive(Default)]
@@ -22,6 +19,8 @@ pub(super) struct Columns {
     pub(super) column_names: Vec<Option<String>>,
     /// All reasons of each row, as JSON.
     pub(super) reasons: Vec<String>,
+    /// Constraints that the rows broke.
+    pub(super) constraints: Vec<Option<String>>,
     /// Records as JSON.
     pub(super) records: Vec<Option<String>>,
 }
@@ -43,6 +42,7 @@ impl Columns {
             columns.codes.push(first.code.as_str().to_owned());
             columns.column_names.push(first.column.as_deref().map(without_nul));
             columns.reasons.push(reasons_json(&row.reasons).to_string());
+            columns.constraints.push(row.constraint.clone());
             columns.records.push(row.record.as_ref().map(|record| storable(record).to_string()));
         }
         Ok(columns)
@@ -69,10 +69,6 @@ fn storable(document: &Value) -> Value {
     }
 }
 
-fn without_nul(text: &str) -> String {
-    text.replace('\0', REPLACEMENT)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +80,7 @@ mod tests {
             place: Place { row_number: 3, byte_start: 20, byte_end: 31 },
             stage: "read",
             reasons,
+            constraint: Some("people_pkey".to_owned()),
             record: Some(json!({ "name": "a\0b", "tags": ["\0"], "age": 4 })),
         }
     }
@@ -101,6 +98,7 @@ mod tests {
         let columns = columns(&row(reasons)).expect("a storable row");
         assert_eq!(columns.codes, ["bad_date"]);
         assert_eq!(columns.column_names, [Some("born".to_owned())]);
+        assert_eq!(columns.constraints, [Some("people_pkey".to_owned())]);
         let reasons: Value = serde_json::from_str(&columns.reasons[0]).expect("JSON");
         let expected = json!([
             { "code": "bad_date", "column": "born" },

@@ -92,6 +92,8 @@ pub(crate) struct Entry {
     pub(crate) column: Option<String>,
     /// All reasons, as a list of `{"code", "column"}`.
     pub(crate) reasons: Value,
+    /// Constraint of the target that it broke.
+    pub(crate) constraint: Option<String>,
     /// What was kept of the record after pseudonymisation.
     pub(crate) record: Option<Value>,
     /// How it stands.
@@ -157,8 +159,8 @@ fn wanted_reason(filter: &Filter) -> Option<String> {
 
 const SELECT: &str = "
 SELECT q.quarantine_id, q.run_id, r.job, f.name AS file, q.row_number, q.byte_start, q.byte_end,
-       q.stage, q.code, q.column_name, q.reasons::text AS reasons, q.record::text AS record,
-       q.state,
+       q.stage, q.code, q.column_name, q.reasons::text AS reasons, q.constraint_name,
+       q.record::text AS record, q.state,
        to_char(q.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS created_at,
        to_char(q.settled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS settled_at";
 const NEXT_BY_ID: &str = " AND q.quarantine_id > $7 ORDER BY q.quarantine_id LIMIT $8";
@@ -196,6 +198,7 @@ fn read_entry(row: &PgRow) -> Result<Entry, LedgerError> {
         code: row.try_get("code")?,
         column: row.try_get("column_name")?,
         reasons: document(row.try_get("reasons")?, "reasons of a quarantined row")?,
+        constraint: row.try_get("constraint_name")?,
         record: record.map(|text| document(text, "record of a quarantined row")).transpose()?,
         state: state.ok_or(LedgerError::Invalid { what: "state of a quarantined row" })?,
         created_at: row.try_get("created_at")?,
@@ -250,6 +253,7 @@ mod tests {
             code: "bad_date".to_owned(),
             column: Some("born".to_owned()),
             reasons: json!([{ "code": "bad_date", "column": "born" }]),
+            constraint: None,
             record: Some(json!({ "note": "hunter2" })),
             state: State::Open,
             created_at: String::new(),

@@ -11,19 +11,25 @@ use crate::ledger::{LedgerError, SplitId};
 /// Rows in one statement.
 const STATEMENT_ROWS_MAX: usize = 1000;
 
+/// The split is locked as the foreign key of its rows would lock it, only
+/// sooner: if another worker is about to delete it, this one waits, and then
+/// finds nothing to refer to. A claim, or a commit, of the split is not held up.
 const INSERT: &str = "
+WITH split AS MATERIALIZED (
+    SELECT run_id, file_id, split_id FROM ferry.split WHERE split_id = $1 FOR KEY SHARE
+)
 INSERT INTO ferry.quarantine
     (run_id, file_id, split_id, row_number, byte_start, byte_end, stage, code, column_name,
-     reasons, record)
+     reasons, constraint_name, record)
 SELECT s.run_id, s.file_id, s.split_id, r.row_number, r.byte_start, r.byte_end, r.stage, r.code,
-       r.column_name, r.reasons::jsonb, r.record::jsonb
-FROM ferry.split AS s,
+       r.column_name, r.reasons::jsonb, r.constraint_name, r.record::jsonb
+FROM split AS s,
      unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-            $8::text[], $9::text[])
-         AS r (row_number, byte_start, byte_end, stage, code, column_name, reasons, record)
-WHERE s.split_id = $1";
+            $8::text[], $9::text[], $10::text[])
+         AS r (row_number, byte_start, byte_end, stage, code, column_name, reasons,
+               constraint_name, record)";
 
-/// Adds rows of one split.
+/// Adds rows of one split; an error if another worker has done away with it.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
     split: SplitId,
@@ -49,6 +55,7 @@ async fn insert_chunk(
         .bind(&columns.codes)
         .bind(&columns.column_names)
         .bind(&columns.reasons)
+        .bind(&columns.constraints)
         .bind(&columns.records)
         .execute(conn)
         .await?
@@ -56,6 +63,7 @@ async fn insert_chunk(
     if usize::try_from(inserted) == Ok(columns.row_numbers.len()) {
         Ok(())
     } else {
-        Err(LedgerError::Invalid { what: "split of a quarantined row" })
+        // A split is deleted only if it is taken from its worker.
+        Err(LedgerError::Fenced { split })
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct QuarantinedRow {
     pub(crate) stage: &'static str,
     /// Every reason; the first one counts in summaries.
     pub(crate) reasons: Vec<Reason>,
+    /// Constraint of the target that it broke.
+    pub(crate) constraint: Option<String>,
     /// What may be kept of the record after pseudonymisation.
     pub(crate) record: Option<Value>,
 }
@@ -37,6 +39,7 @@ impl fmt::Debug for QuarantinedRow {
             .field("place", &self.place)
             .field("stage", &self.stage)
             .field("reasons", &self.reasons)
+            .field("constraint", &self.constraint)
             .finish_non_exhaustive()
     }
 }
@@ -76,6 +79,7 @@ mod tests {
             place: Place { row_number: 3, byte_start: 20, byte_end: 31 },
             stage: "read",
             reasons: vec![Reason::of_record(Code::NUL_BYTE)],
+            constraint: None,
             record: Some(json!({ "name": "a" })),
         };
         let printed = format!("{row:?}");

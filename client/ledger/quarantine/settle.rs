@@ -4,14 +4,16 @@
 //! sessions try: each statement asks for the state under the row's lock.
 
 use ferry::position::{Fingerprint, Place};
-use ferry::reject::Code;
+use ferry::reject::Reason;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use super::columns::Columns;
 use super::find::statement;
 use super::{Filter, QuarantinedRow};
-use crate::ledger::{LedgerError, RunId, SplitId, from_bigint, read_fingerprint, to_bigint};
+use crate::ledger::{
+    LedgerError, RunId, SplitId, columns, from_bigint, read_fingerprint, to_bigint,
+};
 
 /// An open row, with what is needed to read it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) struct OpenRow {
     pub(crate) file: String,
     /// Content that the place belongs to.
     pub(crate) fingerprint: Fingerprint,
+    /// Names of the file's columns; `None` if it was planned by a version that did not ask.
+    pub(crate) header: Option<Vec<String>>,
     /// Where the record lies.
     pub(crate) place: Place,
 }
@@ -67,7 +71,7 @@ pub(crate) async fn open_runs(
 
 const SELECT_OPEN: &str = "
 SELECT q.quarantine_id, q.split_id, q.row_number, q.byte_start, q.byte_end,
-       f.dataset, f.name AS file,
+       f.dataset, f.name AS file, f.columns::text AS columns,
        s.fingerprint_bytes, s.fingerprint_hash, s.modified_unix_nanos";
 const NEXT_OPEN: &str = "
   AND q.state = 'open' AND f.dataset = $7 AND (q.split_id, q.row_number) > ($8::bigint, $9::bigint)
@@ -102,6 +106,7 @@ fn read_open_row(row: &PgRow) -> Result<OpenRow, LedgerError> {
         dataset: row.try_get("dataset")?,
         file: row.try_get("file")?,
         fingerprint: read_fingerprint(row)?,
+        header: columns::read_names(row)?,
         place: Place {
             row_number: from_bigint(row, "row_number")?,
             byte_start: from_bigint(row, "byte_start")?,
@@ -150,9 +155,9 @@ pub(crate) async fn replayed(conn: &mut PgConnection, ids: &[i64]) -> Result<(),
 const UPDATE_REASONS: &str = "
 UPDATE ferry.quarantine AS q
 SET stage = r.stage, code = r.code, column_name = r.column_name,
-    reasons = r.reasons::jsonb, record = r.record::jsonb
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
-         AS r (quarantine_id, stage, code, column_name, reasons, record)
+    reasons = r.reasons::jsonb, constraint_name = r.constraint_name, record = r.record::jsonb
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+         AS r (quarantine_id, stage, code, column_name, reasons, constraint_name, record)
 WHERE q.quarantine_id = r.quarantine_id AND q.state = 'open'";
 
 /// Writes why rows were refused this time; they are locked and stay open.
@@ -168,16 +173,17 @@ pub(crate) async fn still_refused(
         .bind(columns.codes)
         .bind(columns.column_names)
         .bind(columns.reasons)
+        .bind(columns.constraints)
         .bind(columns.records)
         .execute(conn)
         .await?;
     expect_rows(updated.rows_affected(), rows.len())
 }
 
-const UPDATE_CODE: &str = "
+const UPDATE_REASON: &str = "
 UPDATE ferry.quarantine
-SET stage = $2::text, code = $3::text, column_name = NULL,
-    reasons = jsonb_build_array(jsonb_build_object('code', $3::text, 'column', NULL::text))
+SET stage = $2::text, code = $3::text, column_name = $4::text, constraint_name = $5::text,
+    reasons = jsonb_build_array(jsonb_build_object('code', $3::text, 'column', $4::text))
 WHERE quarantine_id = $1 AND state = 'open'";
 
 /// Writes that a row passed every stage but this one; it is locked and stays open.
@@ -187,10 +193,17 @@ pub(crate) async fn refused_after_all(
     conn: &mut PgConnection,
     id: i64,
     stage: &str,
-    code: &Code,
+    reason: &Reason,
+    constraint: Option<&str>,
 ) -> Result<(), LedgerError> {
-    let updated =
-        sqlx::query(UPDATE_CODE).bind(id).bind(stage).bind(code.as_str()).execute(conn).await?;
+    let updated = sqlx::query(UPDATE_REASON)
+        .bind(id)
+        .bind(stage)
+        .bind(reason.code.as_str())
+        .bind(reason.column.as_deref())
+        .bind(constraint)
+        .execute(conn)
+        .await?;
     expect_rows(updated.rows_affected(), 1)
 }
 

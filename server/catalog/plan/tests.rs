@@ -22,12 +22,17 @@ fn plan_file(folder: &Path, target_split_bytes: u64, known: Option<&KnownFile>) 
     let source = dataset.files.find("a.csv").expect("no error").expect("file is there");
     let planner = Planner {
         dialect: dataset.dialect,
-        columns: &[],
         target_split_bytes,
         is_unwanted: &|| false,
         settled_nanos: i64::MAX,
     };
-    planner.plan_file(&source.open().expect("it opens"), known).expect("it is planned")
+    let file = source.open().expect("it opens");
+    planner.plan_file(&file, data_start(&file), known).expect("it is planned")
+}
+
+fn data_start(file: &OpenFile) -> Option<Position> {
+    let header = file.read_header(Dialect::default()).expect("a header that can be read");
+    header.map(|header| header.end)
 }
 
 fn known(plan: &FilePlan, planned_to: Position) -> KnownFile {
@@ -103,12 +108,12 @@ fn a_record_that_may_still_be_written_is_left_for_later() {
         let min_age = Duration::from_secs(min_age);
         let planner = Planner {
             dialect: dataset.dialect,
-            columns: &[],
             target_split_bytes: 100,
             is_unwanted: &|| false,
             settled_nanos: settled_nanos(SystemTime::now(), min_age),
         };
-        planner.plan_file(&source.open().expect("it opens"), None).expect("it is planned")
+        let file = source.open().expect("it opens");
+        planner.plan_file(&file, data_start(&file), None).expect("it is planned")
     };
     let young = plan(3600);
     assert_eq!((end(&young), young.unfinished_bytes), (position(6, 1), 1));
@@ -154,6 +159,38 @@ fn a_wanted_column_must_be_in_every_file() {
         Some("file \"b.csv\" has no column \"email\": did you mean \"mail\"?")
     );
     assert!(refusal("phone").is_some_and(|text| text.starts_with("dataset \"customers\"")));
+}
+
+/// Plans three files, the last of them empty, with these columns wanted.
+fn plan_of_three(wanted: &[&str]) -> Plan {
+    let folder = folder("uid,email\n1,x\n");
+    std::fs::write(folder.path().join("b.csv"), "email,phone\ny,2\n").expect("file is written");
+    std::fs::write(folder.path().join("c.csv"), "").expect("file is written");
+    let dataset = dataset(folder.path(), &[("phone", "bigint")]);
+    let names: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+    let columns = dataset.declare(&names);
+    let request = PlanRequest { columns, target_split_bytes: 0, known: HashMap::new() };
+    plan(&dataset, request, &|| false).expect("it is planned")
+}
+
+#[test]
+fn without_wanted_columns_every_file_tells_its_own() {
+    let plan = plan_of_three(&[]);
+    let words = |columns: &[Column]| -> Vec<String> {
+        columns.iter().map(|column| format!("{} {}", column.name, column.column_type)).collect()
+    };
+    assert_eq!(words(&plan.columns), ["uid text", "email text"]);
+    let headers: Vec<_> = plan.headers.iter().map(|columns| words(columns)).collect();
+    assert_eq!(headers, [vec!["uid text", "email text"], vec!["email text", "phone bigint"]]);
+    let of_files: Vec<_> = plan.files.iter().map(|file| file.header).collect();
+    assert_eq!(of_files, [Some(0), Some(1), None]);
+}
+
+#[test]
+fn with_wanted_columns_no_header_is_told() {
+    let plan = plan_of_three(&["email"]);
+    assert!(plan.headers.is_empty());
+    assert!(plan.files.iter().all(|file| file.header.is_none()));
 }
 
 proptest! {

@@ -1,0 +1,171 @@
+//! Enters a run: opens or joins it, and writes to the ledger what is new, in one transaction.
+//!
+//! Invariant: whoever sees the run in the ledger sees its splits and the tables
+//! that it fills too.
+
+use std::collections::HashMap;
+
+use ferry::wire::generated::FileState;
+use sqlx::{Connection as _, PgConnection};
+
+use super::survey::Survey;
+use crate::clean;
+use crate::columns::{self, ColumnPlan, TargetPlan};
+use crate::error::ClientError;
+use crate::job::{Job, Mode, RewrittenPolicy};
+use crate::ledger::register::{PlannedContent, Registration, register};
+use crate::ledger::runs::{self, OldRules, OpenedRun, RunFacts};
+use crate::ledger::{RunId, encode_columns, keys};
+use crate::load::replace::{self, LoadedColumn, Replacement};
+use crate::receive::PlannedFile;
+
+/// A run that a worker takes part in.
+pub(super) struct Entered {
+    pub(super) run_id: RunId,
+    /// What takes the place of other rows when the run is finished.
+    pub(super) replacements: Vec<Replacement>,
+    /// Names of the constraints of those tables, by those of the tables that are filled.
+    pub(super) constraint_names: HashMap<String, String>,
+}
+
+/// Enters the run that is wanted; `None` if there is none.
+pub(super) async fn enter(
+    job: &Job,
+    survey: &Survey,
+    old_rules: OldRules,
+    key_id: Option<&str>,
+    connection: &mut PgConnection,
+) -> Result<Option<Entered>, ClientError> {
+    let facts = RunFacts {
+        job: &job.name,
+        source_url: &job.source.url,
+        dataset: &job.source.dataset,
+        target: &survey.columns.table_names(),
+        columns: &columns::columns_json(&survey.columns),
+        rules: &columns::rules_json(job),
+        clean_version: clean::VERSION,
+        old_rules,
+        pii_key_id: key_id,
+        source_columns: &encode_columns(&survey.drift.offered),
+        choice: survey.choice,
+        last_run: survey.last_run,
+    };
+    let mut transaction = connection.begin().await?;
+    let Some(opened) = runs::open(&mut transaction, &facts).await? else {
+        return Ok(None);
+    };
+    let OpenedRun { run_id, is_resumed } = opened;
+    if let Some(key_id) = key_id {
+        keys::remember(&mut transaction, key_id, Some(run_id)).await?;
+    }
+    let replacements = replacements(&survey.columns, run_id);
+    make_incoming(&replacements, &opened, &mut transaction).await?;
+    write_news(job, survey, run_id, &mut transaction).await?;
+    transaction.commit().await?;
+    tracing::info!(run = %run_id, resumed = is_resumed, "run opened");
+    if !replacements.is_empty() {
+        replace::drop_leftovers(connection, &job.name, Some(run_id)).await?;
+    }
+    let mut constraint_names = HashMap::new();
+    for Replacement { target, incoming, .. } in &replacements {
+        constraint_names.extend(replace::constraint_names(connection, target, incoming).await?);
+    }
+    Ok(Some(Entered { run_id, replacements, constraint_names }))
+}
+
+/// The tables that a finished run replaces.
+fn replacements(plan: &ColumnPlan, run_id: RunId) -> Vec<Replacement> {
+    let numbered = plan.targets.iter().enumerate();
+    numbered.filter_map(|(index, target)| replacement(index, target, run_id)).collect()
+}
+
+fn replacement(index: usize, target: &TargetPlan, run_id: RunId) -> Option<Replacement> {
+    let Mode::Replace { keep_old } = target.mode else {
+        return None;
+    };
+    let columns = target.columns.iter().map(|column| LoadedColumn {
+        name: column.column.name.clone(),
+        is_updatable: column.store.is_updatable,
+    });
+    Some(Replacement {
+        target: target.table.clone(),
+        incoming: replace::incoming_name(run_id, index),
+        columns: columns.collect(),
+        key: target.key.clone(),
+        old: keep_old.then(|| replace::old_name(&target.table, run_id)),
+    })
+}
+
+/// Makes the tables that the run fills beside others, and finds those of a run that goes on.
+async fn make_incoming(
+    replacements: &[Replacement],
+    opened: &OpenedRun,
+    connection: &mut PgConnection,
+) -> Result<(), ClientError> {
+    for Replacement { incoming, .. } in replacements.iter().filter(|_| opened.is_resumed) {
+        if !replace::has_incoming(connection, incoming).await? {
+            let table = incoming.clone();
+            return Err(ClientError::IncomingGone { run: opened.run_id, table });
+        }
+    }
+    if !replacements.is_empty() {
+        // Also on a run that goes on: what was found of the tables then may be otherwise now.
+        replace::make_incoming(connection, replacements).await?;
+    }
+    Ok(())
+}
+
+/// Writes what the source has and the ledger does not know yet.
+async fn write_news(
+    job: &Job,
+    survey: &Survey,
+    run_id: RunId,
+    connection: &mut PgConnection,
+) -> Result<(), ClientError> {
+    let is_ignored = |file: &&PlannedFile| {
+        job.load.rewritten == RewrittenPolicy::Ignore && file.state == FileState::Rewritten
+    };
+    let mut files = Vec::with_capacity(survey.plan.files.len());
+    for file in &survey.plan.files {
+        if is_ignored(&file) {
+            tracing::warn!(file = file.name, "the file was rewritten since it was loaded: ignored");
+            continue;
+        }
+        if file.unfinished_bytes > 0 {
+            tracing::warn!(
+                file = file.name,
+                bytes = file.unfinished_bytes,
+                "the last record has no end yet and the file changed a moment ago: it is left for the next run"
+            );
+        }
+        files.push(PlannedContent {
+            name: file.name.clone(),
+            fingerprint: file.fingerprint.clone(),
+            columns: file.columns.to_vec(),
+        });
+    }
+    warn_of_repeats(job, survey);
+    let superseded: Vec<_> = survey.superseded.iter().map(|file| file.file_id).collect();
+    let registration = Registration {
+        run_id,
+        job: &job.name,
+        dataset: &job.source.dataset,
+        superseded: &superseded,
+        files: &files,
+        splits: &survey.plan.splits,
+    };
+    Ok(register(connection, &registration).await?)
+}
+
+/// Rows of a file that is loaded again are added to those that were loaded before.
+fn warn_of_repeats(job: &Job, survey: &Survey) {
+    let appends = job.targets.iter().filter(|target| target.mode == Mode::Append);
+    let appends: Vec<String> = appends.map(|target| target.table.to_string()).collect();
+    if !survey.superseded.is_empty() && !appends.is_empty() {
+        tracing::warn!(
+            files = survey.superseded.len(),
+            tables = appends.join(", "),
+            "files are loaded again in mode append: what was loaded of them before stays"
+        );
+    }
+}
