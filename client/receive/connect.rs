@@ -1,5 +1,7 @@
 //! Connects to a source host: TLS, token, keepalive, windows.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ferry::host::pem;
@@ -25,6 +27,17 @@ const FRAME_BYTES_MAX: u32 = 1024 * 1024;
 /// A source host that answers.
 pub(crate) struct Source {
     pub(super) service: TransferServiceClient<InterceptedService<Channel, Bearer>>,
+    pub(super) has_answered: Arc<AtomicBool>,
+}
+
+impl Source {
+    /// Whether the host has ever answered a call; keeps saying so when the source is gone.
+    ///
+    /// A host that takes the connection and nothing else has other settings for TLS.
+    pub(crate) fn has_answered(&self) -> impl Fn() -> bool + use<> {
+        let has_answered = Arc::clone(&self.has_answered);
+        move || has_answered.load(Ordering::Relaxed)
+    }
 }
 
 /// Adds the token to every call.
@@ -50,7 +63,7 @@ pub(crate) async fn connect(settings: &SourceSettings) -> Result<Source, SourceE
     let service = TransferServiceClient::with_interceptor(channel, bearer(settings)?)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    Ok(Source { service })
+    Ok(Source { service, has_answered: Arc::default() })
 }
 
 fn endpoint(settings: &SourceSettings) -> Result<Endpoint, SourceError> {

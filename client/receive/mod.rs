@@ -9,6 +9,7 @@ mod fit;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
 use ferry::batch::Batch as Rows;
@@ -93,6 +94,7 @@ impl Source {
     pub(crate) async fn dataset_columns(&mut self, name: &str) -> Result<Vec<Column>, SourceError> {
         let request = proto::GetDatasetRequest { name: name.to_owned(), ..Default::default() };
         let response = self.service.get_dataset(request).await?.into_inner();
+        self.has_answered.store(true, Ordering::Relaxed);
         let dataset = response.dataset.unwrap_or_default();
         dataset.columns.into_iter().map(|column| Ok(Column::try_from(column)?)).collect()
     }

@@ -85,10 +85,12 @@ async fn run(
     let mut ends = unless_stopped(&mut stop, connect(&job)).await?;
     let mut attempts = Attempts::new(job.load.retries);
     loop {
+        let has_answered = ends.0.has_answered();
         let opening = Attempt::open(&job, key.as_ref(), options, ends, shutdown.clone());
         match unless_stopped(&mut stop, opening).await {
             Ok(Some(attempt)) => return attempt.carry_out(display, report).await,
             Ok(None) => return Ok(()),
+            Err(error) if error.is_of_source() && !has_answered() => return Err(error),
             Err(error) => attempts.wait_after(error, &mut stop).await?,
         }
         report.retries += 1;

@@ -174,11 +174,13 @@ impl Fleet {
         })
     }
 
-    /// Strikes a worker that has no trouble yet, if there is one.
+    /// Strikes a worker that is at work and has no trouble yet, if there is one.
     fn strike(&mut self, blow: Blow, random: &mut Random) -> bool {
-        let fit: Vec<usize> = (0..self.workers.len())
-            .filter(|number| self.workers[*number].trouble.is_none())
-            .collect();
+        let is_fit = |(number, worker): (usize, &mut Worker)| {
+            let is_fit = worker.trouble.is_none() && worker.process.ended().is_none();
+            is_fit.then_some(number)
+        };
+        let fit: Vec<usize> = self.workers.iter_mut().enumerate().filter_map(is_fit).collect();
         if fit.is_empty() {
             return false;
         }
