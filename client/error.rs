@@ -13,7 +13,6 @@ use crate::ledger::{LedgerError, RunId};
 use crate::load::catalogue::CatalogueError;
 use crate::load::commit::{CopyError, LoadError};
 use crate::load::replace::ReplaceError;
-use crate::names::TableName;
 use crate::pii::PiiError;
 use crate::pipeline::PipelineError;
 use crate::receive::SourceError;
@@ -95,16 +94,6 @@ pub(crate) enum ClientError {
     /// A table cannot be replaced.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
-    /// The table that an unfinished run fills has vanished.
-    #[error(
-        "table {table}, which run {run} fills before it replaces another one, is gone: begin again with --run new"
-    )]
-    IncomingGone {
-        /// The unfinished run.
-        run: RunId,
-        /// The table that it filled.
-        table: TableName,
-    },
     /// More rows were refused than the job allows.
     #[error(
         "{quarantined} {scope} were refused, more than load.max_rejects = {limit} allows: `ferry-client quarantine list` shows why"
@@ -168,6 +157,14 @@ pub(crate) enum ClientError {
         /// How many of them are not settled.
         open: usize,
     },
+    /// Rows of a run that is yet to replace a table.
+    #[error(
+        "run {run} is not finished, and what it has loaded takes the place of the table then, without rows that are replayed now: finish the run first"
+    )]
+    ReplayBeforeReplace {
+        /// The unfinished run.
+        run: RunId,
+    },
     /// A signal stopped the run.
     #[error("stopped before the end: run the job again to continue where it stopped")]
     Interrupted,
@@ -205,6 +202,7 @@ impl ClientError {
             | Self::NothingSelected
             | Self::NotInQuarantine { .. }
             | Self::NoRun { .. }
+            | Self::ReplayBeforeReplace { .. }
             | Self::ExportExists { .. } => ("configuration", exit::USAGE),
             Self::CheckFailure(error) => check_class(error),
             Self::Pii(error) => pii_class(error),
@@ -219,9 +217,7 @@ impl ClientError {
             Self::TargetGone { .. } => ("target_gone", exit::DATABASE_REFUSED),
             Self::Catalogue(_) => ("database_refused", exit::DATABASE_REFUSED),
             Self::Replace(ReplaceError::Database(error)) => database_class(error),
-            Self::Replace(_) | Self::IncomingGone { .. } => {
-                ("replace_refused", exit::DATABASE_REFUSED)
-            }
+            Self::Replace(_) => ("replace_refused", exit::DATABASE_REFUSED),
             Self::Ledger(error) => ledger_class(error),
             Self::Pipeline(error) => pipeline_class(error),
             Self::Rewritten { .. } => ("file_rewritten", exit::SOURCE_REFUSED),
@@ -331,6 +327,9 @@ fn pipeline_class(error: &PipelineError) -> (&'static str, u8) {
         PipelineError::Load(LoadError::Ledger(error)) => ledger_class(error),
         PipelineError::Load(LoadError::Copy { error, .. }) | PipelineError::Copy(error) => {
             copy_class(error)
+        }
+        PipelineError::Load(LoadError::TableChanged { .. }) => {
+            ("target_changed", exit::DATABASE_REFUSED)
         }
         PipelineError::Load(LoadError::NoTable) => ("configuration", exit::USAGE),
         PipelineError::Check(error) => check_class(error),

@@ -12,7 +12,7 @@ use ferry::position::Position;
 use ferry::schema::Column;
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::check::{CheckFailure, Checker};
 use crate::clean::Cleaner;
@@ -190,21 +190,19 @@ impl SplitLoad<'_> {
         let mut clean_from = position;
         while let Some(first) = first_chunk(&mut chunks, self.shutdown).await {
             let outcome = committer.commit(first, &mut chunks, self.shutdown, &mut is_over).await;
-            let committed = outcome.map_err(PipelineError::from)?;
-            on_commit(&committed)?;
-            if committed.refused > 0 {
-                clean_from = committed.end;
+            let Committed { end, refused } = outcome.map_err(PipelineError::from)?;
+            on_commit(&Committed { end, refused })?;
+            if refused > 0 {
+                clean_from = end;
             }
-            let clean_bytes = committed.end.byte_offset - clean_from.byte_offset;
+            let clean_bytes = end.byte_offset - clean_from.byte_offset;
             // A swift transaction that fails is in vain. This pays for it in advance.
             let is_clean = self.pace == Pace::Careful && clean_bytes >= self.limits.bytes;
-            if is_clean && committed.end != split.end {
-                receiving.abort();
-                return Ok(LoadEnd::Clean(committed.end));
+            if is_clean && end != split.end {
+                return Ok(LoadEnd::Clean(end));
             }
         }
         if self.shutdown.is_requested() {
-            receiving.abort();
             return Ok(LoadEnd::Stopped);
         }
         finish(receiving, processing).await?;
@@ -215,7 +213,8 @@ impl SplitLoad<'_> {
 /// The steps before the load, at work.
 struct Steps {
     chunks: mpsc::Receiver<Chunk>,
-    receiving: JoinHandle<Result<(), SourceError>>,
+    /// Ends with whoever holds it: a source that hangs must not keep a stream.
+    receiving: JoinSet<Result<(), SourceError>>,
     processing: JoinHandle<Result<(), PipelineError>>,
 }
 
@@ -223,7 +222,8 @@ impl Steps {
     fn begin(receiver: Receiver, stages: &Arc<Stages>, claim: &ClaimedSplit, pace: Pace) -> Self {
         let (batch_sender, batches) = mpsc::channel(CHANNEL_BATCHES);
         let (chunk_sender, chunks) = mpsc::channel(CHANNEL_BATCHES);
-        let receiving = tokio::spawn(receive_all(receiver, batch_sender));
+        let mut receiving = JoinSet::new();
+        receiving.spawn(receive_all(receiver, batch_sender));
         let stages = Arc::clone(stages);
         let origin = Origin { file: claim.split.file.clone(), split: claim.split_id };
         let processing = tokio::task::spawn_blocking(move || {
@@ -244,11 +244,13 @@ async fn first_chunk(chunks: &mut mpsc::Receiver<Chunk>, shutdown: &mut Shutdown
 
 /// What stopped the steps before the load, if anything did.
 async fn finish(
-    receiving: JoinHandle<Result<(), SourceError>>,
+    mut receiving: JoinSet<Result<(), SourceError>>,
     processing: JoinHandle<Result<(), PipelineError>>,
 ) -> Result<(), PipelineError> {
     processing.await??;
-    receiving.await??;
+    if let Some(received) = receiving.join_next().await {
+        received??;
+    }
     Ok(())
 }
 

@@ -42,12 +42,13 @@ COMMENT ON COLUMN ferry.worker.process_id IS 'Number of the process on its host.
 COMMENT ON COLUMN ferry.worker.left_at IS 'When it left in order; null while it works, and if it died.';
 
 CREATE VIEW ferry.living_worker AS
-    SELECT (classid::bigint << 32) | objid::bigint AS worker_id
+    SELECT (classid::bigint << 32) | objid::bigint AS worker_id, pid
     FROM pg_catalog.pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
       AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database());
 
 COMMENT ON VIEW ferry.living_worker IS 'Keys of the advisory locks that sessions of this database hold: a worker that is not among them is dead.';
+COMMENT ON COLUMN ferry.living_worker.pid IS 'Process of PostgreSQL that serves the session.';
 
 CREATE TABLE ferry.commit (
     split_id     bigint      NOT NULL REFERENCES ferry.split ON DELETE CASCADE,

@@ -84,7 +84,7 @@ mod tests {
     const LAST_OF_JANUARY: i64 = 20_484 * DAY_NANOS;
 
     fn now() -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(20_500 * 86_400)
+        UNIX_EPOCH + Duration::from_hours(20_500 * 24)
     }
 
     fn parse(text: &str) -> Result<i64, String> {

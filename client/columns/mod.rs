@@ -83,6 +83,8 @@ impl TargetPlan {
 pub(crate) struct TargetColumnPlan {
     /// Name and type in the table.
     pub(crate) column: Column,
+    /// The type as PostgreSQL writes it; `None` if the table is to be made.
+    pub(crate) type_name: Option<String>,
     /// Index of its output.
     pub(crate) output: usize,
     /// Where its values come from, in words.

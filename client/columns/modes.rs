@@ -171,6 +171,7 @@ mod tests {
         let loaded = table.columns.iter().filter(|column| column.name != "note");
         let columns = loaded.enumerate().map(|(output, column)| TargetColumnPlan {
             column: Column { name: column.name.clone(), column_type: ColumnType::Text },
+            type_name: Some(column.type_name.clone()),
             output,
             origin: column.name.clone(),
             is_required: false,

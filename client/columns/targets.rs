@@ -176,7 +176,8 @@ impl Outputs<'_> {
             self.made[output].require();
         }
         let origin = chosen.column.origin.words();
-        Ok(TargetColumnPlan { column, output, origin, is_required, store })
+        let type_name = chosen.table_column.map(|column| column.type_name.clone());
+        Ok(TargetColumnPlan { column, type_name, output, origin, is_required, store })
     }
 
     fn is_pseudonym(&self, value: &Value) -> bool {

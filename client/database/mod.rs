@@ -20,8 +20,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a session needs, whatever role, database or server say.
 ///
 /// A COPY may take as long as it takes; a wait for somebody else's lock may
-/// not. A worker that hangs or is cut off must not keep its locks: the server
-/// ends its session within about a minute.
+/// not. A worker that is cut off, or hangs between two statements, must not
+/// keep its locks: the server ends its session within about a minute. One that
+/// stands still in the middle of COPY is ended by no setting, but by the worker
+/// that takes its split over.
 const SESSION_SETTINGS: &str = "
 SET statement_timeout = 0;
 SET lock_timeout = '2min';
@@ -33,6 +35,11 @@ SET tcp_keepalives_count = 3;
 SET tcp_user_timeout = '1min';
 SET client_min_messages = warning;
 SET default_transaction_isolation = 'read committed'";
+
+/// A statement whose client is gone ends, rather than go on, or wait for a lock,
+/// for nobody. On its own, because servers on systems that cannot tell that a
+/// client is gone refuse it; there such a statement lasts until it answers.
+const CLIENT_CHECK: &str = "SET client_connection_check_interval = '5s'";
 
 /// Parameters of a URL that sqlx understands; it would log others with their values.
 const URL_PARAMETERS: [&str; 18] = [
@@ -151,7 +158,10 @@ async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut conn = options.connect().await?;
     // Statements rather than start-up options, which connection poolers refuse.
     sqlx::raw_sql(SESSION_SETTINGS).execute(&mut conn).await?;
-    Ok(conn)
+    match sqlx::raw_sql(CLIENT_CHECK).execute(&mut conn).await {
+        Err(error) if sqlstate(&error).is_none() => Err(error),
+        _ => Ok(conn),
+    }
 }
 
 fn parse(url: &Secret) -> Result<PgConnectOptions, DatabaseError> {

@@ -1,7 +1,10 @@
 //! Turns an error of PostgreSQL into words that quote no value.
 //!
 //! PostgreSQL's messages quote values of records, so its errors are told by
-//! their SQLSTATE and by the names of tables, columns and constraints.
+//! their SQLSTATE and by the names of tables, columns and constraints, as long
+//! as PostgreSQL itself took those from its catalogue.
+
+mod names;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,15 +12,7 @@ use std::fmt;
 use ferry::reject::{Code, Reason};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-/// Routines of PostgreSQL whose messages name objects and quote no value.
-const ROUTINES_WITHOUT_VALUES: [&str; 6] = [
-    "aclcheck_error",
-    "parserOpenTable",
-    "RangeVarGetRelidExtended",
-    "get_namespace_oid",
-    "LookupExplicitNamespace",
-    "CopyGetAttnums",
-];
+use names::{Names, quotes_no_value};
 
 /// Classes of SQLSTATE by which PostgreSQL speaks of anything but a row. The
 /// others speak of a row: of its data, its constraints, a view, an exception
@@ -45,9 +40,9 @@ pub(crate) struct StatementError(sqlx::Error);
 pub(crate) struct RowRefusal {
     /// Five digits and capital letters.
     pub(crate) sqlstate: String,
-    /// The constraint that the row breaks.
+    /// The constraint that the row breaks, if PostgreSQL itself names it.
     pub(crate) constraint: Option<String>,
-    /// The column of the table.
+    /// The column of the table, likewise.
     pub(crate) column: Option<String>,
 }
 
@@ -73,10 +68,11 @@ impl StatementError {
             return None;
         }
         let error = postgresql_error(&self.0)?;
+        let names = Names::of(error);
         is_of_row(error.code()).then(|| RowRefusal {
             sqlstate: error.code().to_owned(),
-            constraint: error.constraint().map(str::to_owned),
-            column: error.column().map(str::to_owned),
+            constraint: names.constraint.map(str::to_owned),
+            column: names.column.map(str::to_owned),
         })
     }
 
@@ -172,23 +168,17 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
 #[derive(Default)]
 struct Refusal<'a> {
     sqlstate: &'a str,
-    constraint: Option<&'a str>,
-    schema: Option<&'a str>,
-    table: Option<&'a str>,
-    column: Option<&'a str>,
+    names: Names<'a>,
     /// The message, if it can only hold names of objects.
     message: Option<&'a str>,
 }
 
 impl<'a> From<&'a PgDatabaseError> for Refusal<'a> {
     fn from(error: &'a PgDatabaseError) -> Self {
-        let is_safe = error.routine().is_some_and(|name| ROUTINES_WITHOUT_VALUES.contains(&name));
+        let is_safe = quotes_no_value(error.routine(), error.r#where().is_some());
         Self {
             sqlstate: error.code(),
-            constraint: error.constraint(),
-            schema: error.schema(),
-            table: error.table(),
-            column: error.column(),
+            names: Names::of(error),
             message: is_safe.then(|| error.message()),
         }
     }
@@ -200,15 +190,16 @@ impl fmt::Display for Refusal<'_> {
         if let Some(message) = self.message {
             write!(f, ": {message}")?;
         }
-        if let Some(constraint) = self.constraint {
+        let Names { constraint, schema, table, column } = self.names;
+        if let Some(constraint) = constraint {
             write!(f, ", constraint {constraint}")?;
         }
-        match (self.schema, self.table) {
+        match (schema, table) {
             (Some(schema), Some(table)) => write!(f, ", table {schema}.{table}")?,
             (None, Some(table)) => write!(f, ", table {table}")?,
             _ => {}
         }
-        if let Some(column) = self.column {
+        if let Some(column) = column {
             write!(f, ", column {column}")?;
         }
         f.write_str(")")
@@ -260,13 +251,14 @@ mod tests {
 
     #[test]
     fn a_broken_constraint_is_named() {
-        let refusal = Refusal {
-            sqlstate: "23505",
+        let names = Names {
             constraint: Some("users_pkey"),
             schema: Some("public"),
             table: Some("users"),
-            ..Refusal::default()
+            column: None,
         };
+        let names = names.sent_by(Some("_bt_check_unique"));
+        let refusal = Refusal { sqlstate: "23505", names, ..Refusal::default() };
         assert_eq!(
             refusal.to_string(),
             "a row repeats a key that must be unique (SQLSTATE 23505, constraint users_pkey, table public.users)"

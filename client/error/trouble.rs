@@ -14,9 +14,8 @@ use crate::receive::SourceError;
 pub(crate) enum Trouble {
     /// PostgreSQL refuses a row: load the same rows again, carefully.
     RowRefused,
-    /// Another worker has the split: leave it, and go on with others.
-    TakenOver,
-    /// It may pass: a host that is gone, a collision of transactions.
+    /// It may pass: a host that is gone, a collision of transactions, a split
+    /// that another worker has taken over.
     Passing,
     /// It will be the same next time.
     Lasting,
@@ -30,15 +29,10 @@ impl ClientError {
         {
             return Trouble::RowRefused;
         }
-        match self.ledger() {
-            Some(LedgerError::Fenced { .. }) => return Trouble::TakenOver,
-            // The ledger is asked where to go on.
-            Some(LedgerError::Moved { .. }) => return Trouble::Passing,
-            _ => {}
-        }
         let is_passing = match self {
             Self::Source(error) | Self::Pipeline(PipelineError::Source(error)) => is_passing(error),
             Self::Database(error) => error.is_retryable(),
+            _ if self.ledger().is_some_and(is_overtaken) => true,
             _ => self.statement().is_some_and(StatementError::is_retryable),
         };
         if is_passing { Trouble::Passing } else { Trouble::Lasting }
@@ -91,6 +85,17 @@ impl ClientError {
     }
 }
 
+/// Whether another worker was faster: the ledger is asked where to go on.
+fn is_overtaken(error: &LedgerError) -> bool {
+    matches!(
+        error,
+        LedgerError::Fenced { .. }
+            | LedgerError::Moved { .. }
+            | LedgerError::RunEnded { .. }
+            | LedgerError::PlanOutdated
+    )
+}
+
 fn is_passing(error: &SourceError) -> bool {
     matches!(
         error,
@@ -120,10 +125,11 @@ mod tests {
     }
 
     #[test]
-    fn a_split_that_was_taken_over_is_left() {
+    fn a_worker_that_was_overtaken_asks_the_ledger_again() {
         let fenced = LedgerError::Fenced { split: SplitId(3) };
         let error = ClientError::from(PipelineError::from(LoadError::from(fenced)));
-        assert_eq!(error.trouble(), Trouble::TakenOver);
+        assert_eq!(error.trouble(), Trouble::Passing);
+        assert_eq!(ClientError::from(LedgerError::PlanOutdated).trouble(), Trouble::Passing);
         let position = Position { byte_offset: 0, row_number: 0 };
         let moved = LedgerError::Moved { split: SplitId(3), found: position, expected: position };
         assert_eq!(ClientError::from(moved).trouble(), Trouble::Passing);

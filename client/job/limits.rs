@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(limits.reject_window, 100_000);
         assert_eq!(limits.unique_bytes, 512 << 20);
         assert_eq!((limits.workers, limits.retries), (1, 8));
-        assert_eq!(limits.lease, Duration::from_secs(60));
+        assert_eq!(limits.lease, Duration::from_mins(1));
         assert_eq!(limits.drift, DriftPolicy::Freeze);
         assert_eq!(limits.rewritten, RewrittenPolicy::Refuse);
         assert_eq!(limits.file_order, FileOrder::Any);

@@ -96,6 +96,9 @@ pub(crate) enum JobError {
         /// Flag that sets it.
         flag: &'static str,
     },
+    /// Flags and settings that do not go together.
+    #[error("{0}")]
+    Clash(&'static str),
     /// A setting that makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -104,6 +107,10 @@ pub(crate) enum JobError {
 impl JobError {
     /// No database is named.
     pub(crate) const NO_DATABASE: Self = Self::Missing { key: "database.url", flag: DATABASE_FLAG };
+    /// A table is to hold what the source holds, and a part of the source is left out.
+    pub(crate) const SINCE_WITH_REPLACE: Self = Self::Clash(
+        "--since cannot be used with mode = \"replace\": the rows of all older files would be gone from the table",
+    );
     /// A pseudonym or a digest is to be made, and there is no key to do it with.
     pub(crate) const NO_KEY: Self = Self::Missing { key: "pii.key_file", flag: "--key-file" };
 }

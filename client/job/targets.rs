@@ -40,7 +40,23 @@ pub(super) fn all_targets(raw: Vec<RawTarget>) -> Result<Vec<Target>, JobError> 
         }
         targets.push(target);
     }
+    refuse_append_beside_replace(&targets)?;
     Ok(targets)
+}
+
+/// A table is replaced by all that the source holds, so that every change there
+/// loads every file again: what appends would have its rows twice.
+fn refuse_append_beside_replace(targets: &[Target]) -> Result<(), JobError> {
+    let replaced = targets.iter().find(|target| matches!(target.mode, Mode::Replace { .. }));
+    let appended = targets.iter().find(|target| target.mode == Mode::Append);
+    let (Some(replaced), Some(appended)) = (replaced, appended) else {
+        return Ok(());
+    };
+    let text = format!(
+        "target {} appends while {} is replaced, and each change at the source would add all rows again: use insert_new or upsert with a key there, or a job of its own",
+        appended.table, replaced.table
+    );
+    Err(JobError::Invalid(text))
 }
 
 fn target(raw: RawTarget) -> Result<Target, JobError> {
@@ -111,5 +127,14 @@ mod tests {
         assert_eq!(error, "target public.users: key names \"uid\" twice");
         let error = refusal("columns = ['uid', 'uid']");
         assert_eq!(error, "target public.users: columns names \"uid\" twice");
+    }
+
+    #[test]
+    fn no_table_is_appended_to_beside_one_that_is_replaced() {
+        let replaced = "mode = 'replace'\n[[target]]\ntable = 'crm.log'\n";
+        let error = refusal(replaced);
+        assert!(error.contains("crm.log appends while public.users is replaced"), "{error}");
+        let merged = format!("{replaced}mode = 'upsert'\nkey = ['uid']");
+        assert_eq!(job(&merged).expect("a valid job").targets.len(), 2);
     }
 }

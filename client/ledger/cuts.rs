@@ -82,11 +82,30 @@ UPDATE ferry.quarantine SET state = 'discarded', settled_at = now()
 WHERE state = 'open'
   AND split_id IN (SELECT split_id FROM ferry.split WHERE file_id = ANY($1))";
 
-/// Ends the loading of files where it stands.
+/// Values that its rows have claimed would refuse them when they come again.
+const FORGET_CLAIMS: &str = "
+DELETE FROM ferry.claim
+WHERE split_id IN (SELECT split_id FROM ferry.split WHERE file_id = ANY($1))";
+
+/// Ends the loading of files where it stands, for good: what was loaded and refused stays as it is.
+pub(super) async fn end_here(conn: &mut PgConnection, files: &[FileId]) -> Result<(), LedgerError> {
+    run_all(conn, files, &[LOCK_OF_FILES, DELETE_UNTOUCHED, CUT_OF_FILES]).await
+}
+
+/// Ends the loading of files where it stands, because they are loaded from their start again.
 pub(super) async fn give_up(conn: &mut PgConnection, files: &[FileId]) -> Result<(), LedgerError> {
+    let statements = [LOCK_OF_FILES, DELETE_UNTOUCHED, CUT_OF_FILES, DISCARD_ROWS, FORGET_CLAIMS];
+    run_all(conn, files, &statements).await
+}
+
+async fn run_all(
+    conn: &mut PgConnection,
+    files: &[FileId],
+    statements: &[&'static str],
+) -> Result<(), LedgerError> {
     let files: Vec<i64> = files.iter().map(|file| file.0).collect();
-    for statement in [LOCK_OF_FILES, DELETE_UNTOUCHED, CUT_OF_FILES, DISCARD_ROWS] {
-        sqlx::query(statement).bind(&files).execute(&mut *conn).await?;
+    for statement in statements {
+        sqlx::query(*statement).bind(&files).execute(&mut *conn).await?;
     }
     Ok(())
 }

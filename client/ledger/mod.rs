@@ -84,9 +84,14 @@ pub(crate) enum LedgerError {
         /// Why.
         message: String,
     },
+    /// Another run of the job has begun or ended since this one was planned.
+    #[error(
+        "another run of this job has begun or ended while this one was planned, so that the plan is out of date: start again"
+    )]
+    PlanOutdated,
     /// The job loads other columns, or in another way, than its unfinished run.
     #[error(
-        "run {run} of this job is not finished and began with other columns, types, clean rules or PII settings: finish it with the old ones first, load the rest of it in a new run (--run new), or give the changed job another name"
+        "run {run} of this job is not finished and began with other columns, types, modes, clean rules or PII settings: finish it with the old ones first, load the rest of it in a new run (--run new), or give the changed job another name"
     )]
     ColumnsChanged {
         /// The unfinished run.

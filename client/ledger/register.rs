@@ -36,6 +36,8 @@ pub(crate) struct Registration<'a> {
     pub(crate) dataset: &'a str,
     /// Files that the plan begins anew.
     pub(crate) superseded: &'a [FileId],
+    /// Files of which the rest is never loaded.
+    pub(crate) given_up: &'a [FileId],
     /// Files of the plan.
     pub(crate) files: &'a [PlannedContent],
     /// Splits of the plan, in the order of each file, as the source gives them.
@@ -50,11 +52,14 @@ pub(crate) async fn register(
     conn: &mut PgConnection,
     registration: &Registration<'_>,
 ) -> Result<(), LedgerError> {
-    let Registration { run_id, job, dataset, superseded, files, splits } = *registration;
+    let Registration { run_id, job, dataset, superseded, given_up, files, splits } = *registration;
     let mut tx = conn.begin().await?;
     lock_job(&mut tx, job).await?;
     keep_running(&mut tx, run_id, job).await?;
     let taken = supersede(&mut tx, superseded).await?;
+    if !given_up.is_empty() {
+        cuts::end_here(&mut tx, given_up).await?;
+    }
     let known = files::known(&mut tx, job, dataset).await?;
     let files = files.iter().filter(|file| !taken.contains(&file.name));
     let news = compare(&known, files, splits);

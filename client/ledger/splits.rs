@@ -6,12 +6,16 @@
 
 use ferry::position::{Position, Split};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
-use crate::ledger::workers::WorkerId;
+use crate::ledger::workers::{self, Eviction, WorkerId};
 use crate::ledger::{
     Epoch, LedgerError, RunId, SplitId, columns, read_fingerprint, read_position, to_bigint,
 };
+
+/// First half of the advisory locks of runs whose splits are claimed one at a
+/// time; "fero" in ASCII.
+const LOCK_CLASS: i32 = 0x6665_726f;
 
 /// A split that this worker may load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,10 +75,10 @@ pub(crate) struct Advance<'a> {
 /// is one that a commit of the split excludes, so that none is under way when
 /// the epoch changes; but rows that refer to the split exclude only the
 /// strongest lock, and a worker that hangs after it wrote some must not keep
-/// the split from its successor.
+/// the split from its successor. The owner before is as the lock found it, too.
 const CANDIDATE: &str = "
 WITH candidate AS MATERIALIZED (
-    SELECT s.split_id
+    SELECT s.split_id, s.lease_owner AS owner_before
     FROM ferry.split AS s
     JOIN ferry.file AS f USING (file_id)
     JOIN ferry.run AS r USING (run_id)
@@ -91,15 +95,20 @@ const IS_FIRST_OF_FILE: &str = "
           WHERE earlier.run_id = $1 AND NOT earlier.done
             AND earlier.file_id = s.file_id AND earlier.start_byte < s.start_byte)";
 
-/// Only the first split that is left to do, whoever has it: so one that a
-/// living worker has keeps the others from all. Names are compared byte by
-/// byte, so that the order is the same in every database.
+/// Only one split: that of a worker whose session lives, or else the first that
+/// is left to do. So while a worker has a living lease nobody gets another
+/// split, not even one of a file that sorts before and has joined the run since;
+/// and once its lease is over that same split is taken from it, with a new
+/// epoch, so that it cannot wake up and commit beside its successor. Names are
+/// compared byte by byte, so that the order is the same in every database.
 const IS_FIRST_OF_RUN: &str = "
       AND s.split_id = (
           SELECT front.split_id
           FROM ferry.split AS front JOIN ferry.file AS front_file USING (file_id)
           WHERE front.run_id = $1 AND NOT front.done
-          ORDER BY front_file.name COLLATE \"C\", front.start_byte LIMIT 1)";
+          ORDER BY coalesce(front.lease_owner IN (SELECT worker_id FROM ferry.living_worker),
+                            false) DESC,
+                   front_file.name COLLATE \"C\", front.start_byte LIMIT 1)";
 
 const TAKE_CANDIDATE: &str = "
     ORDER BY f.name COLLATE \"C\", s.start_byte
@@ -113,7 +122,8 @@ FROM candidate AS c, ferry.file AS f
 WHERE s.split_id = c.split_id AND f.file_id = s.file_id
 RETURNING s.split_id, s.epoch, f.dataset, f.name AS file, f.columns::text AS columns,
           s.fingerprint_bytes, s.fingerprint_hash, s.modified_unix_nanos,
-          s.start_byte, s.start_row, s.end_byte, s.end_row, s.next_byte, s.next_row";
+          s.start_byte, s.start_row, s.end_byte, s.end_row, s.next_byte, s.next_row,
+          c.owner_before";
 
 impl ClaimOrder {
     fn claim_statement(self) -> String {
@@ -129,7 +139,8 @@ impl ClaimOrder {
 /// Takes the next free split of a run; `None` if all are done or taken, or if
 /// the run has ended.
 ///
-/// The worker must hold its lock, see [`super::workers::hold`].
+/// The worker must hold its lock, see [`workers::hold`]. A session that still
+/// lives, of a worker that the split is taken from, is ended.
 pub(crate) async fn claim(
     conn: &mut PgConnection,
     run_id: RunId,
@@ -137,14 +148,61 @@ pub(crate) async fn claim(
     lease_seconds: i32,
     order: ClaimOrder,
 ) -> Result<Option<ClaimedSplit>, LedgerError> {
-    // All of the text stands in this program; what comes from outside is bound.
-    let row = sqlx::query(AssertSqlSafe(order.claim_statement()))
-        .bind(run_id.0)
-        .bind(worker.0)
-        .bind(lease_seconds)
-        .fetch_optional(conn)
-        .await?;
-    row.map(|row| read_claimed(&row, worker)).transpose()
+    let mut tx = conn.begin().await?;
+    let mut row = None;
+    if order != ClaimOrder::Strict || try_claim_alone(&mut tx, run_id).await? {
+        // All of the text stands in this program; what comes from outside is bound.
+        row = sqlx::query(AssertSqlSafe(order.claim_statement()))
+            .bind(run_id.0)
+            .bind(worker.0)
+            .bind(lease_seconds)
+            .fetch_optional(&mut *tx)
+            .await?;
+    }
+    tx.commit().await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let claimed = read_claimed(&row, worker)?;
+    let owner_before: Option<i64> = row.try_get("owner_before")?;
+    if let Some(owner) = owner_before.map(WorkerId).filter(|owner| *owner != worker) {
+        evict(conn, claimed.split_id, owner).await?;
+    }
+    Ok(Some(claimed))
+}
+
+/// Makes sure that nobody else claims a split of the run until the transaction
+/// ends; `false` if somebody does.
+///
+/// Two workers that do not see each other's claims yet, one of which sees a file
+/// that joined the run and the other does not, would take a split each.
+async fn try_claim_alone(conn: &mut PgConnection, run_id: RunId) -> Result<bool, LedgerError> {
+    let is_alone = sqlx::query_scalar(
+        "SELECT pg_try_advisory_xact_lock($1, ($2::bigint & 2147483647)::integer)",
+    )
+    .bind(LOCK_CLASS)
+    .bind(run_id.0)
+    .fetch_one(conn)
+    .await?;
+    Ok(is_alone)
+}
+
+/// Ends the session of the worker that had the split, if it lives.
+async fn evict(
+    conn: &mut PgConnection,
+    split: SplitId,
+    owner: WorkerId,
+) -> Result<(), LedgerError> {
+    match workers::end_session(conn, owner).await? {
+        Eviction::Gone => {}
+        Eviction::Ended => {
+            tracing::warn!(%split, %owner, "split taken over: the session of its owner is ended");
+        }
+        Eviction::Spared => {
+            tracing::warn!(%split, %owner, "split taken over: its owner could not be ended");
+        }
+    }
+    Ok(())
 }
 
 fn read_claimed(row: &PgRow, worker: WorkerId) -> Result<ClaimedSplit, LedgerError> {
@@ -261,6 +319,11 @@ pub(crate) async fn advance(
 /// How far a split is committed; asked after a COMMIT whose answer was lost.
 ///
 /// Waits for a commit that is still under way, so that the answer is final.
+///
+/// The lock is the one that an update of the split takes, so it excludes whoever
+/// claims it, advances it, hands it over, or is about to delete it. It does not
+/// exclude the foreign keys of rows that refer to the split: those of a worker
+/// that hangs after it wrote some would keep its successor from committing.
 pub(crate) async fn position(
     conn: &mut PgConnection,
     split_id: SplitId,
@@ -268,7 +331,7 @@ pub(crate) async fn position(
 ) -> Result<Position, LedgerError> {
     let row = sqlx::query(
         "SELECT next_byte, next_row FROM ferry.split
-         WHERE split_id = $1 AND epoch = $2 FOR UPDATE",
+         WHERE split_id = $1 AND epoch = $2 FOR NO KEY UPDATE",
     )
     .bind(split_id.0)
     .bind(epoch.0)
@@ -290,9 +353,13 @@ mod tests {
         assert!(!any.contains("earlier") && !any.contains("front"), "{any}");
         assert!(within_file.contains("earlier.start_byte < s.start_byte"), "{within_file}");
         assert!(strict.contains("AND s.split_id = ("), "{strict}");
+        let (front, by_name) =
+            (strict.find("front.lease_owner IN"), strict.find("front_file.name"));
+        assert!(front.is_some() && front < by_name, "who is at work comes first: {strict}");
         for statement in [any, within_file, strict] {
             assert!(statement.contains("r.state = 'running'"), "{statement}");
             assert!(statement.contains("SKIP LOCKED"), "{statement}");
+            assert!(statement.contains("c.owner_before"), "{statement}");
         }
     }
 }

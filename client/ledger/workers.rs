@@ -7,6 +7,7 @@ use std::fmt;
 
 use sqlx::{Connection as _, PgConnection};
 
+use crate::database::StatementError;
 use crate::ledger::{LedgerError, RunId, runs};
 
 /// Identity of a worker: one session with the database.
@@ -41,7 +42,7 @@ pub(crate) async fn hold(conn: &mut PgConnection, worker: WorkerId) -> Result<()
 /// Writes down that a worker takes part in a run, from which host and process.
 ///
 /// A worker that joins while another one, which cannot see it yet, leaves as
-/// the last and stops the run, sets it running again.
+/// the last and ends the run, sets it running again unless that concerns it too.
 pub(crate) async fn join(
     conn: &mut PgConnection,
     worker: WorkerId,
@@ -93,6 +94,59 @@ pub(super) async fn mark_left(conn: &mut PgConnection, own: &[i64]) -> Result<()
     .bind(own)
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// What became of the session of a worker that lost its split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Eviction {
+    /// There is none: it has ended by itself.
+    Gone,
+    /// It was ended, and its locks and uncommitted rows go with it.
+    Ended,
+    /// It goes on, because it is another role's, or nobody may end sessions here.
+    Spared,
+}
+
+/// Only sessions of the same role, which any role may end; NULL for another one's.
+const END_SESSION: &str = "
+SELECT CASE WHEN a.usesysid = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+            THEN pg_terminate_backend(l.pid) END
+FROM ferry.living_worker AS l JOIN pg_stat_activity AS a USING (pid)
+WHERE l.worker_id = $1 AND l.pid <> pg_backend_pid()";
+
+/// Ends the session of a worker that lost its split.
+///
+/// One that stands still in the middle of COPY is busy, not idle: no time limit
+/// of PostgreSQL ends it, and keys that it has written, or its lock on a table,
+/// would keep its successor waiting. Not inside a transaction: a refusal, which
+/// is told as [`Eviction::Spared`], would end that.
+pub(super) async fn end_session(
+    conn: &mut PgConnection,
+    worker: WorkerId,
+) -> Result<Eviction, LedgerError> {
+    let ended: Result<Option<Option<bool>>, sqlx::Error> =
+        sqlx::query_scalar(END_SESSION).bind(worker.0).fetch_optional(conn).await;
+    match ended.map_err(StatementError::from) {
+        Ok(Some(Some(true))) => Ok(Eviction::Ended),
+        Ok(None | Some(Some(false))) => Ok(Eviction::Gone),
+        Err(error) if error.is_connection_lost() => Err(LedgerError::Database(error)),
+        Ok(Some(None)) | Err(_) => Ok(Eviction::Spared),
+    }
+}
+
+/// Ends the sessions of workers whose leases on splits of a run are over.
+pub(crate) async fn end_lapsed(conn: &mut PgConnection, run_id: RunId) -> Result<(), LedgerError> {
+    let lapsed: Vec<i64> = sqlx::query_scalar(
+        "SELECT DISTINCT lease_owner FROM ferry.split
+         WHERE run_id = $1 AND NOT done AND lease_until < clock_timestamp()",
+    )
+    .bind(run_id.0)
+    .fetch_all(&mut *conn)
+    .await?;
+    for worker in lapsed {
+        end_session(conn, WorkerId(worker)).await?;
+    }
     Ok(())
 }
 

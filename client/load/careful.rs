@@ -30,6 +30,11 @@ const FORGET_RANGE: &str = "ROLLBACK TO SAVEPOINT ferry_range";
 const JUDGE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 const JUDGE_RANGE: &str = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED";
 
+/// SQLSTATE of a row whose foreign key leads nowhere.
+const REFERS_NOWHERE: &str = "23503";
+/// Times that such rows are tried again, as long as some of them get on.
+const SECOND_TRIES_MAX: usize = 16;
+
 /// When constraints that can be deferred are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Judgement {
@@ -46,6 +51,23 @@ struct Outcome {
     written: Vec<u64>,
     /// Rows that PostgreSQL refused, by their indexes.
     refused: BTreeMap<usize, RowRefusal>,
+}
+
+impl Outcome {
+    /// Rows that refer to others which are not there.
+    fn waiting(&self) -> Vec<usize> {
+        let is_waiting = |(_, refusal): &(&usize, &RowRefusal)| refusal.sqlstate == REFERS_NOWHERE;
+        self.refused.iter().filter(is_waiting).map(|(row, _)| *row).collect()
+    }
+
+    /// Takes up what became of some rows when they were tried again.
+    fn take_second(&mut self, rows: &[usize], second: Self) {
+        self.refused.retain(|row, _| rows.binary_search(row).is_err());
+        self.refused.extend(second.refused);
+        for (sum, written) in self.written.iter_mut().zip(second.written) {
+            *sum += written;
+        }
+    }
 }
 
 /// Loads what is kept in `taken`, where refused rows are moved to quarantine;
@@ -66,6 +88,7 @@ pub(super) async fn load(
     let is_left = |row: &usize| !unreadable.contains_key(row);
     let rows: Vec<usize> = (0..taken.places.len()).filter(is_left).collect();
     let Outcome { written, refused } = careful.isolate(&rows).await?;
+    staged::drop_indexes(careful.connection, tables).await?;
     for (row, refusal) in unreadable.into_iter().chain(refused) {
         taken.refuse(row, refusal);
     }
@@ -143,13 +166,41 @@ impl Careful<'_> {
     /// Takes staged rows into the tables.
     async fn isolate(&mut self, rows: &[usize]) -> Result<Outcome, CopyError> {
         say(self.connection, self.first_table, BEFORE_ROWS).await?;
-        let outcome = self.try_rows(rows, Judgement::AtTheEnd).await?;
+        let outcome = self.try_until_settled(rows, Judgement::AtTheEnd).await?;
         let Err(error) = say(self.connection, self.first_table, JUDGE).await else {
             return Ok(outcome);
         };
         // Nobody knows which row it was: ranges must be judged one by one.
         self.refusal(error, FORGET_ROWS).await?;
-        self.try_rows(rows, Judgement::EachRange).await
+        self.try_until_settled(rows, Judgement::EachRange).await
+    }
+
+    /// Tries rows, and those that refer to nothing again: what they refer to may
+    /// have come in a later range.
+    async fn try_until_settled(
+        &mut self,
+        rows: &[usize],
+        judgement: Judgement,
+    ) -> Result<Outcome, CopyError> {
+        let mut outcome = self.try_rows(rows, judgement).await?;
+        // Of rows with one key the last one must stay the last.
+        let may_come_later = self.tables.iter().all(TableLoad::is_append);
+        for _ in 0..SECOND_TRIES_MAX {
+            let waiting = outcome.waiting();
+            if waiting.is_empty() || !may_come_later {
+                break;
+            }
+            let number = |row: &usize| self.places[*row].row_number;
+            let numbers: Vec<u64> = waiting.iter().map(number).collect();
+            staged::keep(self.connection, self.tables, &numbers).await?;
+            let again = self.try_rows(&waiting, judgement).await?;
+            let has_got_on = again.refused.len() < waiting.len();
+            outcome.take_second(&waiting, again);
+            if !has_got_on {
+                break;
+            }
+        }
+        Ok(outcome)
     }
 
     async fn try_rows(

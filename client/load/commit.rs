@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::intake::Intake;
 use super::table::{Pace, TableLoad};
 use super::taken::Taken;
-use super::{careful, swift};
+use super::{careful, shape, swift};
 use crate::database::StatementError;
 use crate::ledger::quarantine::{self, QuarantinedRow};
 use crate::ledger::splits::{self, Advance, ClaimedSplit};
@@ -107,12 +107,24 @@ pub(crate) enum LoadError {
     /// The ledger refused.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Somebody has changed a table in the middle of the run.
+    #[error(
+        "the columns of {table} have changed while the run loads it: nothing of this step is loaded, run again"
+    )]
+    TableChanged {
+        /// Name of the table.
+        table: String,
+    },
     /// There is nowhere to load to.
     #[error("the job names no table: add a [[target]]")]
     NoTable,
 }
 
 impl LoadError {
+    fn of_database(error: sqlx::Error, from: Position, pace: Pace) -> Self {
+        Self::Database { error: error.into(), from, pace }
+    }
+
     /// Whether PostgreSQL refused a row that a careful transaction would have told apart.
     pub(crate) fn refuses_row(&self) -> bool {
         match self {
@@ -178,11 +190,12 @@ impl Committer<'_> {
         taken: &mut Taken,
     ) -> Result<u64, LoadError> {
         let (from, pace) = (self.position, self.pace);
-        let failed = |error: sqlx::Error| LoadError::Database { error: error.into(), from, pace };
+        let failed = |error: sqlx::Error| LoadError::of_database(error, from, pace);
         let refused = |error: CopyError| LoadError::Copy { error, from, pace };
         let mut transaction = self.connection.begin().await.map_err(failed)?;
         let loading = swift::load(&mut transaction, self.tables, first, &mut intake, taken);
         let written = loading.await.map_err(refused)?;
+        refuse_other_shape(&mut transaction, self.tables, failed).await?;
         record(&mut transaction, self.claim, from, taken, &written, self.limits).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(0)
@@ -196,7 +209,7 @@ impl Committer<'_> {
         taken: &mut Taken,
     ) -> Result<u64, LoadError> {
         let (from, pace) = (self.position, self.pace);
-        let failed = |error: sqlx::Error| LoadError::Database { error: error.into(), from, pace };
+        let failed = |error: sqlx::Error| LoadError::of_database(error, from, pace);
         let refused = |error: CopyError| LoadError::Copy { error, from, pace };
         intake.take_all(first, taken).await;
         let refused_before = taken.counts.quarantined;
@@ -204,6 +217,7 @@ impl Committer<'_> {
         let file = &self.claim.split.file;
         let loading = careful::load(&mut transaction, self.tables, file, taken);
         let written = loading.await.map_err(refused)?;
+        refuse_other_shape(&mut transaction, self.tables, failed).await?;
         record(&mut transaction, self.claim, from, taken, &written, self.limits).await?;
         transaction.commit().await.map_err(failed)?;
         let refused = taken.counts.quarantined - refused_before;
@@ -212,6 +226,20 @@ impl Committer<'_> {
             (intake.is_over)(0, refused);
         }
         Ok(refused)
+    }
+}
+
+/// Rows that were encoded for other types may be stored as something else.
+///
+/// Asked when they are stored: from then on the tables are locked against a change.
+async fn refuse_other_shape(
+    connection: &mut PgConnection,
+    tables: &[TableLoad],
+    failed: impl Fn(sqlx::Error) -> LoadError,
+) -> Result<(), LoadError> {
+    match shape::changed(connection, tables).await.map_err(failed)? {
+        None => Ok(()),
+        Some(table) => Err(LoadError::TableChanged { table }),
     }
 }
 
@@ -228,8 +256,8 @@ async fn record(
     if !taken.claims.is_empty() {
         claims::insert(connection, claim.split_id, &taken.claims).await?;
     }
-    // The fence comes last: a worker that hangs in the middle of COPY holds
-    // no lock, so that another can take the split over once its lease ends.
+    // The fence comes last: a worker that hangs in the middle of COPY does not
+    // hold the lock by which its split is taken over once its lease ends.
     splits::fence(connection, claim.split_id, claim.epoch, from).await?;
     let advance = Advance {
         from,

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::catalogue::Store;
 use super::table::{LoadColumn, Merge};
 use crate::names::{TableName, quote_ident};
 
@@ -29,11 +30,17 @@ pub(super) struct Statements {
     pub(super) copy_staged: String,
     /// Makes rows of the staging table quick to find by their numbers.
     pub(super) index: String,
+    /// Takes that back.
+    pub(super) drop_index: String,
     /// Takes the rows of these numbers (`$1`) out of the staging table.
     pub(super) forget: Arc<str>,
+    /// Takes all but the rows of these numbers (`$1`) out of the staging table.
+    pub(super) keep: Arc<str>,
     /// Takes all staged rows into the table; PostgreSQL refuses it if a key
     /// comes twice. `None` where that makes no difference.
     pub(super) merge_each: Option<Arc<str>>,
+    /// Whether that statement writes every row, and no condition leaves some alone.
+    pub(super) writes_each: bool,
     /// Takes all staged rows into the table.
     pub(super) merge_all: Arc<str>,
     /// Takes the staged rows from number `$1` to number `$2` into the table.
@@ -58,8 +65,11 @@ impl Statements {
             make: merging.make(&name),
             copy_staged: format!("COPY {staged} FROM STDIN (FORMAT binary)"),
             index: format!("CREATE INDEX IF NOT EXISTS {name}_row ON {staged} ({ROW})"),
+            drop_index: format!("DROP INDEX IF EXISTS {staged}_row"),
+            keep: format!("DELETE FROM {staged} WHERE {ROW} <> ALL($1)").into(),
             forget: format!("DELETE FROM {staged} WHERE {ROW} = ANY($1)").into(),
             merge_each: merging.each().map(Into::into),
+            writes_each: merging.writes_each(),
             merge_all: merging.sql("").into(),
             merge_range: merging.sql(BETWEEN).into(),
         }
@@ -124,7 +134,7 @@ impl Merging<'_> {
             Merge::Upsert { key, update, only_if_newer } => {
                 let newer = only_if_newer.as_deref();
                 let select = self.each_key_once(key, update, newer, rows);
-                format!("{} {select} {}", self.insert(), on_conflict(key, update, newer))
+                format!("{} {select} {}", self.insert(), self.on_conflict(key, update, newer))
             }
         }
     }
@@ -134,14 +144,19 @@ impl Merging<'_> {
         let Merge::Upsert { key, update, only_if_newer } = &self.merge else {
             return None;
         };
-        // No order: either no key comes twice, or PostgreSQL refuses it.
+        // By key, so that two workers do not lock the same rows crosswise.
+        let order = list(key.iter().filter_map(|name| self.value_of(name)));
         Some(format!(
-            "{} SELECT {} FROM {} {}",
+            "{} SELECT {} FROM {} ORDER BY {order} {}",
             self.insert(),
             self.values(),
             self.staged,
-            on_conflict(key, update, only_if_newer.as_deref()),
+            self.on_conflict(key, update, only_if_newer.as_deref()),
         ))
+    }
+
+    fn writes_each(&self) -> bool {
+        matches!(&self.merge, Merge::Upsert { only_if_newer: None, .. })
     }
 
     /// A numbered row brings its value of an identity column with it, as in a COPY.
@@ -198,17 +213,44 @@ impl Merging<'_> {
             self.staged,
         )
     }
+
+    fn on_conflict(&self, key: &[String], update: &[String], newer: Option<&str>) -> String {
+        let set = list(update.iter().map(|name| {
+            let name = quote_ident(name);
+            format!("{name} = excluded.{name}")
+        }));
+        let condition = newer.map_or(String::new(), |newer| self.if_newer(newer));
+        format!("ON CONFLICT{} DO UPDATE SET {set}{condition}", in_brackets(key))
+    }
+
+    /// Compares by the order in which a column is sorted, that of its type's
+    /// default operator class: `>` may mean another one where the schema of a
+    /// type such as citext is not on the search path.
+    fn if_newer(&self, newer: &str) -> String {
+        let is_builtin = self
+            .columns
+            .iter()
+            .any(|column| column.column.name == newer && is_builtin(&column.store));
+        let newer = quote_ident(newer);
+        if is_builtin {
+            return format!(
+                " WHERE excluded.{newer} OPERATOR(pg_catalog.>) t.{newer} OR t.{newer} IS NULL"
+            );
+        }
+        // Records are compared by that class, whatever its schema, but NULL comes
+        // last in them, and each costs some time: the others do without.
+        format!(
+            " WHERE (excluded.{newer} IS NOT NULL AND ROW(excluded.{newer})::record OPERATOR(pg_catalog.>) ROW(t.{newer})::record) OR t.{newer} IS NULL"
+        )
+    }
 }
 
-fn on_conflict(key: &[String], update: &[String], newer: Option<&str>) -> String {
-    let set = list(update.iter().map(|name| {
-        let name = quote_ident(name);
-        format!("{name} = excluded.{name}")
-    }));
-    let condition = newer.map(quote_ident).map_or(String::new(), |newer| {
-        format!(" WHERE excluded.{newer} > t.{newer} OR t.{newer} IS NULL")
-    });
-    format!("ON CONFLICT{} DO UPDATE SET {set}{condition}", in_brackets(key))
+/// Whether the type behind a column is one of PostgreSQL's own, whose `>` is that of its sorting.
+fn is_builtin(store: &Store) -> bool {
+    let type_name = store.cast.as_deref().unwrap_or(&store.staged_as);
+    let type_name = type_name.split_once(" COLLATE ").map_or(type_name, |(name, _)| name);
+    // Without a schema it is a type as ferry writes it, or a time with a precision.
+    type_name.starts_with("pg_catalog.") || !type_name.contains('.')
 }
 
 fn in_brackets(names: &[String]) -> String {
@@ -263,6 +305,7 @@ mod tests {
             found.index,
             "CREATE INDEX IF NOT EXISTS ferry_staged_3_row ON pg_temp.ferry_staged_3 (ferry_row)"
         );
+        assert_eq!(found.drop_index, "DROP INDEX IF EXISTS pg_temp.ferry_staged_3_row");
         assert_eq!(*found.forget, *"DELETE FROM pg_temp.ferry_staged_3 WHERE ferry_row = ANY($1)");
     }
 
@@ -292,7 +335,8 @@ mod tests {
     fn an_upsert_supposes_at_first_that_no_key_comes_twice() {
         let found = upsert(&["Mood", "seen"], None);
         let select = format!("{INSERT} c0, c1::public.mood, c2 FROM pg_temp.ferry_staged_3");
-        let end = r#" ON CONFLICT ("id") DO UPDATE SET "Mood" = excluded."Mood", "seen" = excluded."seen""#;
+        let end = r#" ORDER BY c0 ON CONFLICT ("id") DO UPDATE SET "Mood" = excluded."Mood", "seen" = excluded."seen""#;
+        assert!(found.writes_each && !upsert(&["seen"], Some("seen")).writes_each);
         assert_eq!(found.merge_each.as_deref(), Some(format!("{select}{end}").as_str()));
     }
 
@@ -316,9 +360,34 @@ mod tests {
     fn of_repeated_keys_the_newest_row_wins_and_of_equal_ones_the_first() {
         let found = upsert(&["Mood"], Some("seen"));
         let expected = format!(
-            r#"{INSERT} DISTINCT ON (c0) last_value(c0) OVER same, c1::public.mood, c2 FROM pg_temp.ferry_staged_3 {WINDOW} ORDER BY c0, c2 DESC NULLS LAST, CASE WHEN c2 IS NULL THEN -ferry_row ELSE ferry_row END ON CONFLICT ("id") DO UPDATE SET "Mood" = excluded."Mood", "seen" = excluded."seen" WHERE excluded."seen" > t."seen" OR t."seen" IS NULL"#
+            r#"{INSERT} DISTINCT ON (c0) last_value(c0) OVER same, c1::public.mood, c2 FROM pg_temp.ferry_staged_3 {WINDOW} ORDER BY c0, c2 DESC NULLS LAST, CASE WHEN c2 IS NULL THEN -ferry_row ELSE ferry_row END ON CONFLICT ("id") DO UPDATE SET "Mood" = excluded."Mood", "seen" = excluded."seen" WHERE excluded."seen" OPERATOR(pg_catalog.>) t."seen" OR t."seen" IS NULL"#
         );
         assert_eq!(*found.merge_all, *expected);
+    }
+
+    #[test]
+    fn what_is_newer_does_not_depend_on_the_search_path() {
+        let found = upsert(&["seen"], Some("Mood"));
+        let end = r#" WHERE (excluded."Mood" IS NOT NULL AND ROW(excluded."Mood")::record OPERATOR(pg_catalog.>) ROW(t."Mood")::record) OR t."Mood" IS NULL"#;
+        assert!(found.merge_all.ends_with(end), "{}", found.merge_all);
+        assert!(found.merge_each.is_some_and(|sql| sql.ends_with(end)));
+        let store = |staged_as: &str, cast: Option<&str>| Store {
+            staged_as: staged_as.to_owned(),
+            cast: cast.map(str::to_owned),
+            ..column("seen", "text", 0).store
+        };
+        let with_collation = store("pg_catalog.text COLLATE public.\"no case\"", None);
+        let made = store("varchar COLLATE public.\"no case\"", None);
+        let rounded = store("timestamp(3) without time zone", None);
+        let cast = store("pg_catalog.text", Some("pg_catalog.inet"));
+        for builtin in [with_collation, made, rounded, cast] {
+            assert!(is_builtin(&builtin), "{builtin:?}");
+        }
+        let citext = store("public.citext", None);
+        let array = store("pg_catalog.text", Some("public.citext[]"));
+        for other in [citext, array] {
+            assert!(!is_builtin(&other), "{other:?}");
+        }
     }
 
     #[test]

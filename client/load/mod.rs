@@ -11,6 +11,7 @@ mod merge;
 mod numeric;
 pub(crate) mod replace;
 mod send;
+mod shape;
 mod staged;
 mod swift;
 pub(crate) mod table;

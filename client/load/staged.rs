@@ -38,7 +38,14 @@ pub(super) async fn merge(
     say(connection, table, BEFORE_MERGE).await?;
     let merged = sqlx::query(AssertSqlSafe(merge_each)).execute(&mut *connection).await;
     match merged.map_err(|error| CopyError::of(table, error)) {
-        Ok(merged) => Ok(merged.rows_affected()),
+        Ok(merged) => {
+            let written = merged.rows_affected();
+            if table.statements().writes_each {
+                // A trigger may keep rows back without a word.
+                check_stored(table, rows, written)?;
+            }
+            Ok(written)
+        }
         Err(CopyError::Database { error, .. }) if error.touches_row_twice() => {
             say(connection, table, FORGET_MERGE).await?;
             table.expect_repeats();
@@ -93,13 +100,35 @@ pub(super) async fn forget(
     if numbers.is_empty() {
         return Ok(());
     }
-    let numbers: Vec<i64> = numbers.iter().map(|number| number.cast_signed()).collect();
     for table in tables {
         let forget = Arc::clone(&table.statements().forget);
-        let forgetting =
-            sqlx::query(AssertSqlSafe(forget)).bind(&numbers).execute(&mut *connection);
-        forgetting.await.map_err(|error| CopyError::of(table, error))?;
+        say_of_rows(connection, table, forget, numbers).await?;
     }
+    Ok(())
+}
+
+/// Takes all other rows out of the staging tables.
+pub(super) async fn keep(
+    connection: &mut PgConnection,
+    tables: &[TableLoad],
+    numbers: &[u64],
+) -> Result<(), CopyError> {
+    for table in tables {
+        let keep = Arc::clone(&table.statements().keep);
+        say_of_rows(connection, table, keep, numbers).await?;
+    }
+    Ok(())
+}
+
+async fn say_of_rows(
+    connection: &mut PgConnection,
+    table: &TableLoad,
+    statement: Arc<str>,
+    numbers: &[u64],
+) -> Result<(), CopyError> {
+    let numbers: Vec<i64> = numbers.iter().map(|number| number.cast_signed()).collect();
+    let saying = sqlx::query(AssertSqlSafe(statement)).bind(numbers).execute(connection);
+    saying.await.map_err(|error| CopyError::of(table, error))?;
     Ok(())
 }
 
@@ -109,6 +138,17 @@ pub(super) async fn index(
     table: &TableLoad,
 ) -> Result<(), CopyError> {
     say(connection, table, AssertSqlSafe(table.statements().index.clone())).await
+}
+
+/// Takes the indexes back: rows that come swiftly again would pay for them.
+pub(super) async fn drop_indexes(
+    connection: &mut PgConnection,
+    tables: &[TableLoad],
+) -> Result<(), CopyError> {
+    for table in tables {
+        say(connection, table, AssertSqlSafe(table.statements().drop_index.clone())).await?;
+    }
+    Ok(())
 }
 
 /// Runs statements that have no parameters and return nothing, in one round trip.

@@ -19,11 +19,16 @@ use crate::transform::Loadable;
 
 pub(crate) use crate::stage::Pace;
 
+/// More kinds of refusals than this the log is not told of.
+const TOLD_MAX: usize = 100;
+
 /// A column of a table that is loaded.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadColumn {
     /// Name and type in the table.
     pub(crate) column: Column,
+    /// The type as PostgreSQL writes it, if it is known.
+    pub(crate) type_name: Option<String>,
     /// Index of the loadable column that goes into it.
     pub(crate) output: usize,
     /// How PostgreSQL takes its values.
@@ -56,6 +61,8 @@ pub(crate) enum Merge {
 pub(crate) struct TableLoad {
     /// Name as people read it.
     shown: String,
+    /// Name as SQL of the table that is written.
+    into: String,
     columns: Vec<LoadColumn>,
     /// Whether COPY into the table does it all.
     is_plain: bool,
@@ -84,6 +91,7 @@ impl TableLoad {
         let is_append = merge == Merge::Append;
         Self {
             shown: shown.to_string(),
+            into: into.to_sql(),
             is_plain: is_append && columns.iter().all(|column| column.store.is_direct),
             is_append,
             statements: Statements::new(index, into, &columns, merge),
@@ -134,6 +142,14 @@ impl TableLoad {
         }
     }
 
+    /// What rows were encoded for: the table that is written, as SQL, and the
+    /// name and type of each of its columns whose type is known.
+    pub(super) fn shape(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.columns.iter().filter_map(|column| {
+            Some((self.into.as_str(), column.column.name.as_str(), column.type_name.as_deref()?))
+        })
+    }
+
     /// Whether rows are copied into the table itself, and not into a staging table.
     pub(super) fn is_direct(&self, pace: Pace) -> bool {
         self.is_plain && pace == Pace::Swift
@@ -172,11 +188,11 @@ impl TableLoad {
         RowRefusal { constraint: known.cloned().or(refusal.constraint), ..refusal }
     }
 
-    /// Whether nobody has told the log yet that rows are refused for this.
+    /// Whether the log is to be told that rows are refused for this: nobody has yet.
     pub(super) fn is_news(&self, refusal: &RowRefusal) -> bool {
         // A panic elsewhere ends the run; what was told was told.
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.insert(refusal.clone())
+        told.len() < TOLD_MAX && told.insert(refusal.clone())
     }
 }
 
@@ -188,7 +204,12 @@ pub(super) mod tests {
     pub(in crate::load) fn column(name: &str, column_type: &str, output: usize) -> LoadColumn {
         let column_type = column_type.parse().expect("a type");
         let store = Store::of(column_type);
-        LoadColumn { column: Column { name: name.to_owned(), column_type }, output, store }
+        LoadColumn {
+            column: Column { name: name.to_owned(), column_type },
+            type_name: None,
+            output,
+            store,
+        }
     }
 
     fn table(columns: Vec<LoadColumn>, merge: Merge) -> TableLoad {
@@ -239,17 +260,29 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_log_is_not_told_without_end() {
+        let users = table(vec![column("id", "integer", 0)], Merge::Append);
+        let refusal = |number: usize| RowRefusal {
+            sqlstate: format!("U{number:04}"),
+            constraint: None,
+            column: None,
+        };
+        let told = (0..300).filter(|number| users.is_news(&refusal(*number))).count();
+        assert_eq!(told, TOLD_MAX);
+    }
+
+    #[test]
     fn a_constraint_is_called_by_the_name_that_people_know() {
         let names = [("incoming_12_0_77".to_owned(), "users_pkey".to_owned())];
         let users = table(vec![column("id", "integer", 0)], Merge::Append);
         let users = users.with_constraint_names(names.into());
-        let named = |name: &str| {
+        let known_name = |name: &str| {
             let constraint = Some(name.to_owned());
             let refusal = RowRefusal { sqlstate: "23505".to_owned(), constraint, column: None };
             users.in_known_names(refusal).constraint
         };
-        assert_eq!(named("incoming_12_0_77").as_deref(), Some("users_pkey"));
-        assert_eq!(named("users_age_check").as_deref(), Some("users_age_check"));
+        assert_eq!(known_name("incoming_12_0_77").as_deref(), Some("users_pkey"));
+        assert_eq!(known_name("users_age_check").as_deref(), Some("users_age_check"));
     }
 
     #[test]

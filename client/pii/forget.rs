@@ -3,6 +3,8 @@
 //! Invariant: rows, quarantined records and the note change in one
 //! transaction, and the person's value never leaves the memory of the process.
 
+mod leftovers;
+
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
@@ -11,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::places::{self, Place};
+use super::places::{self, Layer, Place};
 use super::wanted::{self, Wanted};
 use super::{PiiError, connect_to_ledger, hashed_column, value};
 use crate::error::ClientError;
@@ -38,7 +40,7 @@ pub(crate) struct ForgetOptions {
 
 /// What was deleted.
 struct Erased {
-    /// Rows of each target, in the order of the job.
+    /// Rows of each target, in the order of the job, then of tables beside them.
     rows: Vec<(String, u64)>,
     /// Quarantined records that were emptied.
     quarantined: u64,
@@ -128,11 +130,20 @@ async fn look_up_places(
     loaded_as: &str,
 ) -> Result<Vec<Place>, ClientError> {
     let mut places = Vec::with_capacity(job.targets.len());
+    let mut tables = Vec::with_capacity(job.targets.len());
     for target in &job.targets {
         let Some(table) = TargetTable::lookup(conn, &target.table).await? else {
             return Err(PiiError::NoTable { table: target.table.to_string() }.into());
         };
-        places.push(Place::new(target, &table, loaded_as)?);
+        places.push(Place::new(Some(target), Layer::Target, &table, loaded_as)?);
+        tables.push(table.name);
+    }
+    for leftover in leftovers::list(conn, job, &tables).await? {
+        // One that is gone meanwhile holds nobody.
+        if let Some(table) = TargetTable::lookup(conn, &leftover.table).await? {
+            let target = job.targets.get(leftover.target);
+            places.push(Place::new(target, leftover.layer, &table, loaded_as)?);
+        }
     }
     Ok(places)
 }

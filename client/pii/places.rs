@@ -7,13 +7,26 @@ use ferry::schema::ColumnType;
 
 use super::PiiError;
 use crate::job::{Form, Target, Transform};
+use crate::ledger::RunId;
 use crate::load::catalogue::{TargetColumn, TargetTable};
 use crate::names::{TableName, quote_ident};
 
-/// A target, as far as it matters where rows of a person lie.
+/// Whose state a table holds: a key may have been another person's in an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// What the targets hold now.
+    Target,
+    /// What they held before a run, as far as it replaced and kept it.
+    Old(RunId),
+    /// What a run is to put in its place.
+    Incoming(RunId),
+}
+
+/// A target, or a table beside it, as far as it matters where rows of a person lie.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     table: TableName,
+    layer: Layer,
     /// Columns that tell its rows apart, if the job names them.
     key: Vec<String>,
     /// Columns that the job may load.
@@ -52,15 +65,18 @@ pub(super) fn loaded_name<'a>(
 }
 
 impl Place {
-    /// What a target is for the search; `column` is the name under which pseudonyms are loaded.
+    /// What a table of a target is for the search, or one whose target the job has no more.
+    ///
+    /// `column` is the name under which pseudonyms are loaded.
     pub(super) fn new(
-        target: &Target,
+        target: Option<&Target>,
+        layer: Layer,
         table: &TargetTable,
         column: &str,
     ) -> Result<Self, PiiError> {
-        let is_loaded = |name: &str| {
-            target.columns.is_empty() || target.columns.iter().any(|wanted| wanted == name)
-        };
+        let wanted = target.map(|target| target.columns.as_slice()).unwrap_or_default();
+        let is_loaded =
+            |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
         let loaded: Vec<&TargetColumn> =
             table.columns.iter().filter(|found| is_loaded(&found.name)).collect();
         let form = match loaded.iter().find(|found| found.name == column) {
@@ -69,7 +85,8 @@ impl Place {
         };
         Ok(Self {
             table: table.name.clone(),
-            key: target.key.clone(),
+            layer,
+            key: target.map(|target| target.key.clone()).unwrap_or_default(),
             columns: loaded.iter().map(|found| found.name.clone()).collect(),
             form,
         })
@@ -115,14 +132,22 @@ fn delete_through_holders(
     column: &str,
 ) -> Result<String, PiiError> {
     let key: Vec<String> = place.key.iter().map(|name| quote_ident(name)).collect();
-    let mut keys_of_person = Vec::new();
-    for holder in holders {
-        let Some(form) = holder.form.filter(|_| place.is_reached_through(holder)) else {
-            continue;
-        };
-        let (columns, table) = (key.join(", "), holder.table.to_sql());
+    let in_layer = |layer: Layer| -> Vec<String> {
+        let mut keys_of_person = Vec::new();
+        for holder in holders.iter().filter(|holder| holder.layer == layer) {
+            let Some(form) = holder.form.filter(|_| place.is_reached_through(holder)) else {
+                continue;
+            };
+            let (columns, table) = (key.join(", "), holder.table.to_sql());
+            keys_of_person
+                .push(format!("SELECT {columns} FROM {table} WHERE {}", condition(column, form)));
+        }
         keys_of_person
-            .push(format!("SELECT {columns} FROM {table} WHERE {}", condition(column, form)));
+    };
+    let mut keys_of_person = in_layer(place.layer);
+    if keys_of_person.is_empty() {
+        // What no run replaces has no layers.
+        keys_of_person = in_layer(Layer::Target);
     }
     if keys_of_person.is_empty() {
         return Err(PiiError::Unreachable {
@@ -184,6 +209,7 @@ mod tests {
         };
         Place {
             table: table.parse().expect("a table name"),
+            layer: Layer::Target,
             key: owned(key),
             columns: owned(columns),
             form,
@@ -220,6 +246,34 @@ mod tests {
         let deletion = deletion(&[users, calls, other, address], "email").expect("reachable");
         let expected = r#"(SELECT "uid" FROM "users" WHERE "email" = ANY ($1::bytea[]) UNION SELECT "uid" FROM "calls" WHERE "email" = ANY ($2::text[])) AS person"#;
         assert!(deletion.sql.contains(expected), "{}", deletion.sql);
+    }
+
+    #[test]
+    fn kept_rows_are_found_by_the_keys_of_their_time() {
+        let old = |place: Place, run| Place { layer: Layer::Old(RunId(run)), ..place };
+        let users = place("users", &["uid"], &["uid", "email"], Some(Form::Bytea));
+        let users_12 = place("users_before_12", &["uid"], &["uid", "email"], Some(Form::Bytea));
+        let address = |table: &str| place(table, &["uid"], &["uid"], None);
+        let places = [
+            users,
+            address("address"),
+            old(users_12, 12),
+            old(address("address_before_12"), 12),
+            old(address("address_before_9"), 9),
+        ];
+        let deletion = deletion(&places, "email").expect("reachable");
+        for (part, holder) in [
+            ("address", "users"),
+            ("address_before_12", "users_before_12"),
+            ("address_before_9", "users"),
+        ] {
+            let expected = format!(
+                r#"DELETE FROM "{part}" AS part USING (SELECT "uid" FROM "{holder}" WHERE "email" = ANY ($1::bytea[])) AS person"#
+            );
+            assert!(deletion.sql.contains(&expected), "{}", deletion.sql);
+        }
+        assert!(deletion.sql.contains(r#"DELETE FROM "users_before_12" WHERE "email""#));
+        assert_eq!(deletion.tables.len(), 5);
     }
 
     #[test]

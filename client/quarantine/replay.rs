@@ -18,9 +18,10 @@ use crate::error::ClientError;
 use crate::job::Job;
 use crate::ledger::quarantine::Filter;
 use crate::ledger::quarantine::settle::{self, OpenRow};
+use crate::ledger::runs::{self, RunState};
 use crate::ledger::{RunId, SplitId};
 use crate::output::Style;
-use crate::run::{Workplace, open_workplace, unless_stopped};
+use crate::run::{Workplace, open_workplace, replaces, unless_stopped};
 
 /// Most rows in one transaction.
 const PAGE_ROWS: i64 = 500;
@@ -78,12 +79,25 @@ impl Replay<'_> {
         let runs = settle::open_runs(connection, &filter, dataset).await?;
         for run_id in runs {
             filter.run = Some(run_id);
+            self.refuse_unfinished(run_id).await?;
             let seeding = self.workplace.seed_claims(run_id);
             unless_stopped(&mut self.shutdown, seeding).await?;
             self.pages(&filter, run_id).await?;
         }
         self.report.take_ids(filter.ids.len() as u64);
         Ok(())
+    }
+
+    /// What a run has loaded beside a table takes its place when the run is
+    /// finished: rows that were replayed into it before would be gone.
+    async fn refuse_unfinished(&mut self, run_id: RunId) -> Result<(), ClientError> {
+        if !replaces(self.job) {
+            return Ok(());
+        }
+        match runs::standing(&mut self.workplace.connection, run_id).await?.state {
+            RunState::Finished => Ok(()),
+            _ => Err(ClientError::ReplayBeforeReplace { run: run_id }),
+        }
     }
 
     /// Replays the rows of one run, each once: those that are refused again stay behind.

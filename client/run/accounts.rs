@@ -102,6 +102,7 @@ pub(super) fn refuse_open(files: &[FileAccount]) -> Result<(), ClientError> {
 }
 
 /// Ends a run that refuses more rows than its job allows, on the whole or of late.
+#[derive(Clone)]
 pub(super) struct RejectGuard {
     limit: RejectLimit,
     read: u64,
@@ -121,8 +122,22 @@ impl RejectGuard {
         Self { limit, read: so_far.read, quarantined: so_far.quarantined, window }
     }
 
-    /// Takes note of rows in the order of commit; says whether a limit is exceeded now.
-    pub(super) fn observe(&mut self, read: u64, quarantined: u64) -> bool {
+    /// Whether a limit would be exceeded with these rows, read and quarantined, committed.
+    pub(super) fn would_end(&self, pending: &[(u64, u64)]) -> bool {
+        let mut guard = self.clone();
+        guard.take(pending).is_err()
+    }
+
+    /// Takes note of rows that were committed, read and quarantined, in their order.
+    pub(super) fn take(&mut self, committed: &[(u64, u64)]) -> Result<(), ClientError> {
+        for (read, quarantined) in committed {
+            self.observe(*read, *quarantined);
+        }
+        self.verdict()
+    }
+
+    /// Takes note of some rows; says whether a limit is exceeded now.
+    fn observe(&mut self, read: u64, quarantined: u64) -> bool {
         self.read += read;
         self.quarantined += quarantined;
         if let Some(window) = &mut self.window {
@@ -168,6 +183,7 @@ fn is_over(quarantined: u64, read: u64, percent: f64) -> bool {
 }
 
 /// The rows seen last: as few observations as make up the wanted number.
+#[derive(Clone)]
 struct Window {
     rows_min: u64,
     /// Rows read and quarantined, the oldest observation first.
@@ -301,6 +317,15 @@ mod tests {
         assert!(!guard.observe(999, 999));
         assert!(!guard.observe(0, 0));
         assert!(guard.observe(1, 0));
+    }
+
+    #[test]
+    fn rows_that_are_not_committed_are_judged_and_not_kept() {
+        let mut guard = guard(RejectLimit::Count(6), 0);
+        assert!(!guard.would_end(&[(10, 6)]), "rolled back");
+        assert!(guard.would_end(&[(10, 6), (0, 1)]));
+        assert!(guard.take(&[(10, 6)]).is_ok(), "what was rolled back does not count");
+        assert!(guard.take(&[(0, 1)]).is_err());
     }
 
     #[test]

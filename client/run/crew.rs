@@ -13,6 +13,7 @@ use super::accounts::RejectGuard;
 use super::heartbeat::{self, Leases};
 use super::retry::Attempts;
 use super::session::Session;
+use super::unless_stopped;
 use super::worker::Worker;
 use crate::error::ClientError;
 use crate::job::{FileOrder, Job, Mode};
@@ -79,7 +80,7 @@ impl Crew {
         let extra = self.workers_wanted(undone).saturating_sub(1);
         let (trigger, stop) = shutdown::channel();
         let mut tasks = JoinSet::new();
-        tasks.spawn(Worker::new(Arc::clone(self), source, session, stop.clone()).run());
+        tasks.spawn(Worker::new(Arc::clone(self), source, stop.clone()).run(session));
         for _ in 0..extra {
             tasks.spawn(begin(Arc::clone(self), stop.clone()));
         }
@@ -94,7 +95,7 @@ impl Crew {
         mut shutdown: Shutdown,
     ) -> Result<PgConnection, ClientError> {
         let mut ending = Ending { connection: None, failure: None };
-        let mut is_stopping = false;
+        let (mut is_stopping, mut has_ended) = (false, false);
         let beat = heartbeat::beat(&self.job, self.run_id, &self.leases);
         tokio::pin!(beat);
         loop {
@@ -103,7 +104,9 @@ impl Crew {
                     Some(ended) => ending.take(ended).await,
                     None => return ending.conclude(),
                 },
-                standing = &mut beat, if !is_stopping => {
+                // Also while workers stop: their last transactions may take long.
+                standing = &mut beat, if !has_ended => {
+                    has_ended = true;
                     ending.fail(ended_by_other(self.run_id, &standing));
                 }
                 () = shutdown.requested(), if !is_stopping => ending.fail(ClientError::Interrupted),
@@ -123,25 +126,13 @@ impl Crew {
             );
             return 1;
         }
-        let at_once = match self.claim_order() {
+        let at_once = match claim_order(&self.job) {
             ClaimOrder::Strict => 1,
             ClaimOrder::Any | ClaimOrder::WithinFile => {
                 usize::try_from(undone).unwrap_or(usize::MAX)
             }
         };
         self.job.load.workers.min(at_once).max(1)
-    }
-
-    /// Which splits may be loaded at the same time, so that the later of two rows wins.
-    pub(super) fn claim_order(&self) -> ClaimOrder {
-        let has_keys = |mode: &Mode| matches!(mode, Mode::Upsert { .. } | Mode::InsertNew);
-        match self.job.load.file_order {
-            FileOrder::Name => ClaimOrder::Strict,
-            FileOrder::Any if self.job.targets.iter().any(|target| has_keys(&target.mode)) => {
-                ClaimOrder::WithinFile
-            }
-            FileOrder::Any => ClaimOrder::Any,
-        }
     }
 
     pub(super) fn guard(&self) -> MutexGuard<'_, RejectGuard> {
@@ -167,12 +158,24 @@ impl Crew {
     }
 }
 
+/// Which splits may be loaded at the same time, so that the later of two rows wins.
+pub(super) fn claim_order(job: &Job) -> ClaimOrder {
+    let has_keys = |mode: &Mode| matches!(mode, Mode::Upsert { .. } | Mode::InsertNew);
+    match job.load.file_order {
+        FileOrder::Name => ClaimOrder::Strict,
+        FileOrder::Any if job.targets.iter().any(|target| has_keys(&target.mode)) => {
+            ClaimOrder::WithinFile
+        }
+        FileOrder::Any => ClaimOrder::Any,
+    }
+}
+
 /// Begins a further worker, with connections of its own.
 async fn begin(crew: Arc<Crew>, mut stop: Shutdown) -> Result<PgConnection, ClientError> {
     let mut attempts = Attempts::new(crew.job.load.retries);
     loop {
-        match connect(&crew.job, crew.run_id).await {
-            Ok((source, session)) => return Worker::new(crew, source, session, stop).run().await,
+        match unless_stopped(&mut stop, connect(&crew.job, crew.run_id)).await {
+            Ok((source, session)) => return Worker::new(crew, source, stop).run(session).await,
             Err(error) => attempts.wait_after(error, &mut stop).await?,
         }
         crew.retries.fetch_add(1, Ordering::Relaxed);

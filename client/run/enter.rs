@@ -8,14 +8,18 @@ use std::collections::HashMap;
 use ferry::wire::generated::FileState;
 use sqlx::{Connection as _, PgConnection};
 
+use super::crew::claim_order;
 use super::survey::Survey;
 use crate::clean;
 use crate::columns::{self, ColumnPlan, TargetPlan};
 use crate::error::ClientError;
 use crate::job::{Job, Mode, RewrittenPolicy};
+use crate::ledger::accounts::accounts;
+use crate::ledger::files::{self, KnownFile};
 use crate::ledger::register::{PlannedContent, Registration, register};
 use crate::ledger::runs::{self, OldRules, OpenedRun, RunFacts};
-use crate::ledger::{RunId, encode_columns, keys};
+use crate::ledger::splits::ClaimOrder;
+use crate::ledger::{LedgerError, RunId, encode_columns, keys};
 use crate::load::replace::{self, LoadedColumn, Replacement};
 use crate::receive::PlannedFile;
 
@@ -59,8 +63,11 @@ pub(super) async fn enter(
         keys::remember(&mut transaction, key_id, Some(run_id)).await?;
     }
     let replacements = replacements(&survey.columns, run_id);
+    if !replacements.is_empty() && !is_resumed {
+        refuse_partial_plan(job, survey, &mut transaction).await?;
+    }
     make_incoming(&replacements, &opened, &mut transaction).await?;
-    write_news(job, survey, run_id, &mut transaction).await?;
+    write_news(job, survey, &opened, &mut transaction).await?;
     transaction.commit().await?;
     tracing::info!(run = %run_id, resumed = is_resumed, "run opened");
     if !replacements.is_empty() {
@@ -71,6 +78,22 @@ pub(super) async fn enter(
         constraint_names.extend(replace::constraint_names(connection, target, incoming).await?);
     }
     Ok(Some(Entered { run_id, replacements, constraint_names }))
+}
+
+/// A table is replaced by what one run loads, so that a run which begins must
+/// load every file; a plan that takes some for loaded is out of date.
+async fn refuse_partial_plan(
+    job: &Job,
+    survey: &Survey,
+    connection: &mut PgConnection,
+) -> Result<(), ClientError> {
+    if survey.plan.splits.is_empty() {
+        return Ok(());
+    }
+    let known = files::known(connection, &job.name, &job.source.dataset).await?;
+    let is_superseded =
+        |file: &KnownFile| survey.superseded.iter().any(|gone| gone.file_id == file.file_id);
+    if known.iter().all(is_superseded) { Ok(()) } else { Err(LedgerError::PlanOutdated.into()) }
 }
 
 /// The tables that a finished run replaces.
@@ -102,14 +125,9 @@ async fn make_incoming(
     opened: &OpenedRun,
     connection: &mut PgConnection,
 ) -> Result<(), ClientError> {
-    for Replacement { incoming, .. } in replacements.iter().filter(|_| opened.is_resumed) {
-        if !replace::has_incoming(connection, incoming).await? {
-            let table = incoming.clone();
-            return Err(ClientError::IncomingGone { run: opened.run_id, table });
-        }
-    }
-    if !replacements.is_empty() {
-        // Also on a run that goes on: what was found of the tables then may be otherwise now.
+    if opened.is_resumed {
+        replace::check_incoming(connection, replacements).await?;
+    } else {
         replace::make_incoming(connection, replacements).await?;
     }
     Ok(())
@@ -119,9 +137,10 @@ async fn make_incoming(
 async fn write_news(
     job: &Job,
     survey: &Survey,
-    run_id: RunId,
+    opened: &OpenedRun,
     connection: &mut PgConnection,
 ) -> Result<(), ClientError> {
+    let begun = last_begun(job, opened, connection).await?;
     let is_ignored = |file: &&PlannedFile| {
         job.load.rewritten == RewrittenPolicy::Ignore && file.state == FileState::Rewritten
     };
@@ -129,6 +148,10 @@ async fn write_news(
     for file in &survey.plan.files {
         if is_ignored(&file) {
             tracing::warn!(file = file.name, "the file was rewritten since it was loaded: ignored");
+            continue;
+        }
+        if begun.as_ref().is_some_and(|begun| file.name < *begun) {
+            tracing::info!(file = file.name, "left for the next run: a later file has begun");
             continue;
         }
         if file.unfinished_bytes > 0 {
@@ -147,14 +170,29 @@ async fn write_news(
     warn_of_repeats(job, survey);
     let superseded: Vec<_> = survey.superseded.iter().map(|file| file.file_id).collect();
     let registration = Registration {
-        run_id,
+        run_id: opened.run_id,
         job: &job.name,
         dataset: &job.source.dataset,
         superseded: &superseded,
+        given_up: &survey.given_up,
         files: &files,
         splits: &survey.plan.splits,
     };
     Ok(register(connection, &registration).await?)
+}
+
+/// The last file of which something is loaded, if files are loaded in their
+/// order: what comes before it now would come too late to be overwritten by it.
+async fn last_begun(
+    job: &Job,
+    opened: &OpenedRun,
+    connection: &mut PgConnection,
+) -> Result<Option<String>, ClientError> {
+    if !opened.is_resumed || claim_order(job) != ClaimOrder::Strict {
+        return Ok(None);
+    }
+    let files = accounts(connection, opened.run_id).await?;
+    Ok(files.into_iter().filter(|file| file.read > 0).map(|file| file.file).max())
 }
 
 /// Rows of a file that is loaded again are added to those that were loaded before.

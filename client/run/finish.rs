@@ -11,7 +11,7 @@ use crate::error::ClientError;
 use crate::job::{Job, Mode, Target};
 use crate::ledger::RunId;
 use crate::ledger::accounts::accounts;
-use crate::ledger::runs::{self, Finish};
+use crate::ledger::runs::{self, Finish, RunState};
 use crate::load::replace::{self, Replaced, Replacement};
 
 /// Whether a run is at its end.
@@ -21,6 +21,8 @@ pub(super) enum End {
     Finished,
     /// Another worker has added splits.
     MoreToDo,
+    /// Another worker is finishing it, which may take as long as its tables are large.
+    Busy,
 }
 
 /// Finishes a run, if it is at its end.
@@ -38,8 +40,14 @@ pub(super) async fn finish(
         Finish::Ready => {}
         Finish::Finished => return Ok(End::Finished),
         Finish::Early => return Ok(End::MoreToDo),
+        Finish::Busy => return Ok(End::Busy),
         Finish::Failed => {
             let standing = runs::standing(&mut transaction, run_id).await?;
+            // Another run has begun, and there was nothing to take over from this one.
+            let was_empty = accounts(&mut transaction, run_id).await?.is_empty();
+            if was_empty && standing.state == RunState::Stopped {
+                return Ok(End::Finished);
+            }
             return Err(ended_by_other(run_id, &standing));
         }
     }
@@ -54,13 +62,19 @@ pub(super) async fn finish(
     }
     runs::mark_finished(&mut transaction, run_id, &replaced).await?;
     transaction.commit().await?;
-    // Not before: to drop a table locks those that it refers to against their readers.
+    Ok(End::Finished)
+}
+
+/// Drops what a finished run has filled beside its tables.
+///
+/// Not in the transaction that finishes it: to drop a table locks those that it
+/// refers to against their readers.
+pub(super) async fn drop_incoming(replacements: &[Replacement], connection: &mut PgConnection) {
     for Replacement { incoming, .. } in replacements {
         if let Err(error) = replace::drop_incoming(connection, incoming).await {
             tracing::warn!(%error, table = %incoming, "left for the next run to drop");
         }
     }
-    Ok(End::Finished)
 }
 
 /// Replaces tables; returns for each table of the job how many rows that wrote, if it is one of them.

@@ -13,7 +13,7 @@ use super::prepare::APPLICATION_NAME;
 use crate::database;
 use crate::error::ClientError;
 use crate::job::Job;
-use crate::ledger::runs::{self, RunStanding, RunState};
+use crate::ledger::runs::{self, RunStanding};
 use crate::ledger::splits;
 use crate::ledger::workers::WorkerId;
 use crate::ledger::{Epoch, RunId, SplitId};
@@ -70,7 +70,7 @@ pub(super) async fn beat(job: &Job, run_id: RunId, leases: &Leases) -> RunStandi
     loop {
         tokio::time::sleep(interval).await;
         match pulse.once(job.load.lease).await {
-            Ok(standing) if matches!(standing.state, RunState::Failed) => return standing,
+            Ok(standing) if standing.has_failed_for_all() => return standing,
             Ok(_) => {}
             Err(error) => {
                 // The workers meet the same trouble, and say what to do.
@@ -92,12 +92,11 @@ struct Pulse<'a> {
 
 impl Pulse<'_> {
     async fn once(&mut self, lease: Duration) -> Result<RunStanding, ClientError> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            None => {
-                let url = &self.job.database_url;
-                self.connection.insert(database::connect(url, APPLICATION_NAME).await?)
-            }
+        let connection = if let Some(connection) = &mut self.connection {
+            connection
+        } else {
+            let url = &self.job.database_url;
+            self.connection.insert(database::connect(url, APPLICATION_NAME).await?)
         };
         for Lease { split_id, epoch, .. } in self.leases.due() {
             splits::renew(connection, split_id, epoch, super::whole_seconds(lease)).await?;

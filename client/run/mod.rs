@@ -27,10 +27,10 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::database;
 use crate::error::ClientError;
-use crate::job::Job;
+use crate::job::{Job, Mode, Target};
 use crate::key::PseudonymKey;
-use crate::ledger::runs::{self, RunState};
-use crate::ledger::{RunId, accounts as ledger_accounts};
+use crate::ledger::runs::{self, RunChoice, RunState};
+use crate::ledger::{RunId, accounts as ledger_accounts, migrate};
 use crate::load::replace::Replacement;
 use crate::output::{self, Style};
 use crate::pipeline::Stages;
@@ -49,8 +49,11 @@ pub(crate) use options::{Reload, RunOptions};
 pub(crate) use prepare::{APPLICATION_NAME, refuse_rewritten};
 pub(crate) use sample::suspects;
 pub(crate) use stages::{Destination, stages};
-pub(crate) use survey::{Survey, survey};
+pub(crate) use survey::{Survey, replaces, survey};
 pub(crate) use workplace::{Workplace, open_workplace};
+
+/// How often a worker asks whether another one has finished the run.
+const ASK_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Runs a job and prints what it did.
 pub(crate) async fn run_and_report(
@@ -157,6 +160,10 @@ impl Attempt {
         shutdown: Shutdown,
     ) -> Result<Option<Self>, ClientError> {
         let connection = &mut session.connection;
+        let is_old = matches!(options.choice, RunChoice::Current | RunChoice::Join);
+        if is_old && !migrate::exists(connection).await? {
+            return Ok(None);
+        }
         let Prepared { survey, mut stages } =
             prepare::prepare(job, options, &mut source, connection, key).await?;
         let key_id = key.map(PseudonymKey::id);
@@ -209,13 +216,17 @@ impl Attempt {
         let Self { job, run_id, replacements, mut source, mut session, shutdown, .. } = self;
         loop {
             let connection = crew.load(source, session, &shutdown).await?;
-            let (connection, end) = finish_run(crew, connection, &replacements, &shutdown).await?;
+            let (mut connection, end) =
+                finish_run(crew, connection, &replacements, &shutdown).await?;
             if end == End::Finished {
+                finish::drop_incoming(&replacements, &mut connection).await;
                 return Ok(connection);
             }
             tracing::debug!(run = %run_id, "another worker has added splits");
             let _ = connection.close().await;
-            (source, session) = crew::connect(&job, run_id).await?;
+            let mut stop = shutdown.clone();
+            let connecting = crew::connect(&job, run_id);
+            (source, session) = unless_stopped(&mut stop, connecting).await?;
         }
     }
 }
@@ -232,6 +243,12 @@ async fn finish_run(
     loop {
         let finishing = finish::finish(&crew.job, crew.run_id, replacements, &mut connection);
         let error = match unless_stopped(&mut stop, finishing).await {
+            Ok(End::Busy) => {
+                tokio::select! {
+                    () = stop.requested() => return Err(ClientError::Interrupted),
+                    () = tokio::time::sleep(ASK_INTERVAL) => continue,
+                }
+            }
             Ok(end) => return Ok((connection, end)),
             Err(error) => error,
         };
@@ -296,10 +313,15 @@ async fn note(
     runs::leave(connection, *run_id, &crew.workers(), state, reason).await?;
     accounts::fill(*run_id, connection, report).await?;
     let written = ledger_accounts::written(connection, *run_id).await?;
-    let reported = |(index, target): (usize, &crate::job::Target)| TargetReport {
-        table: target.table.to_string(),
-        mode: target.mode.word(),
-        written: written.get(index).copied().unwrap_or_default(),
+    let reported = |(index, target): (usize, &Target)| {
+        // What was filled beside a table is not in it before the run is finished.
+        let is_pending = failure.is_some() && matches!(target.mode, Mode::Replace { .. });
+        let written = written.get(index).filter(|_| !is_pending);
+        TargetReport {
+            table: target.table.to_string(),
+            mode: target.mode.word(),
+            written: written.copied().unwrap_or_default(),
+        }
     };
     report.targets = job.targets.iter().enumerate().map(reported).collect();
     Ok(())

@@ -9,7 +9,8 @@ use crate::columns::{self, evolve};
 use crate::error::ClientError;
 use crate::job::{DriftPolicy, Job};
 use crate::key::PseudonymKey;
-use crate::ledger::{lock_job, migrate};
+use crate::ledger::runs::RunChoice;
+use crate::ledger::{LedgerError, lock_job, migrate};
 use crate::pipeline::Stages;
 use crate::receive::Source;
 
@@ -40,6 +41,7 @@ pub(super) async fn prepare(
     survey.drift.judge(job.load.drift)?;
     // What is wrong with a rule is found before a table is made.
     let mut made = stages(job, &survey.columns, survey.drift.misfit(job), Destination::Live)?;
+    refuse_evolution_in_the_middle(&survey)?;
     bring_up_to_date(connection).await?;
     if fit_tables(job, &survey, connection).await? {
         // Another worker may have made them first, in its own way.
@@ -67,6 +69,16 @@ pub(crate) fn refuse_rewritten(survey: &Survey, job: &Job) -> Result<(), ClientE
     Err(ClientError::Rewritten { files: rewritten.join(", ") })
 }
 
+/// An unfinished run keeps to its columns: it must not find its tables changed.
+fn refuse_evolution_in_the_middle(survey: &Survey) -> Result<(), ClientError> {
+    match survey.unfinished.filter(|_| survey.choice != RunChoice::New) {
+        Some(run) if !survey.evolution.is_empty() => {
+            Err(LedgerError::ColumnsChanged { run }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes the tables that do not exist and fits the others to the source; says whether it did anything.
 async fn fit_tables(
     job: &Job,
@@ -80,6 +92,8 @@ async fn fit_tables(
     refuse_lost_rows(survey)?;
     let mut transaction = connection.begin().await?;
     lock_job(&mut transaction, &job.name).await?;
+    // Who waits for an exclusive lock keeps all readers waiting behind it.
+    sqlx::query("SET LOCAL lock_timeout = '3s'").execute(&mut *transaction).await?;
     // Under the lock: another worker may have done it meanwhile.
     for statement in statements(job, survey, &mut transaction).await? {
         // Every name in it was quoted where it was put together.

@@ -74,6 +74,7 @@ pub(crate) fn tables(
 fn table(index: usize, target: &TargetPlan, destination: Destination) -> TableLoad {
     let columns = target.columns.iter().map(|column| LoadColumn {
         column: column.column.clone(),
+        type_name: column.type_name.clone(),
         output: column.output,
         store: column.store.clone(),
     });

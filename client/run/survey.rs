@@ -9,11 +9,11 @@ use sqlx::PgConnection;
 use super::options::{Reload, RunOptions};
 use crate::columns::{self, ColumnError, ColumnPlan, Drift, FileHeader};
 use crate::error::ClientError;
-use crate::job::{DriftPolicy, Job, Mode, RewrittenPolicy};
+use crate::job::{DriftPolicy, Job, JobError, Mode, RewrittenPolicy};
 use crate::key::PseudonymKey;
 use crate::ledger::files::{self, KnownFile};
-use crate::ledger::runs::{self, RunChoice, RunState};
-use crate::ledger::{LedgerError, RunId, history, migrate};
+use crate::ledger::runs::{self, LastShape, RunChoice, RunState};
+use crate::ledger::{FileId, LedgerError, RunId, migrate};
 use crate::load::catalogue::TargetTable;
 use crate::receive::{Plan, PlannedFile, Source};
 
@@ -23,6 +23,8 @@ pub(crate) struct Survey {
     pub(crate) plan: Plan,
     /// Files that are loaded from their start again.
     pub(crate) superseded: Vec<KnownFile>,
+    /// Files of which the rest is never loaded.
+    pub(crate) given_up: Vec<FileId>,
     /// How the source differs from what the job has seen of it.
     pub(crate) drift: Drift,
     /// Statements that fit the tables to it.
@@ -33,6 +35,8 @@ pub(crate) struct Survey {
     pub(crate) choice: RunChoice,
     /// The job's last run.
     pub(crate) last_run: Option<RunId>,
+    /// The same, if splits of it are left to do.
+    pub(crate) unfinished: Option<RunId>,
     /// Whether rows of the files that stay known are in the tables.
     pub(crate) has_loaded: bool,
 }
@@ -58,9 +62,14 @@ struct Memory {
     known: Vec<KnownFile>,
     /// Columns that the source offered to the last run.
     offered: Option<Vec<Column>>,
-    last: Option<(RunId, RunState)>,
-    /// Whether splits of the last run are left to do.
-    has_undone: bool,
+    last: Option<LastShape>,
+}
+
+impl Memory {
+    /// The last run, if it has loaded something that is yet to take the place of other rows.
+    fn filling(&self) -> Option<LastShape> {
+        self.last.filter(|last| last.fills_tables && last.state != RunState::Finished)
+    }
 }
 
 /// Surveys the source of a job.
@@ -71,6 +80,9 @@ pub(crate) async fn survey(
     connection: &mut PgConnection,
     key: Option<&PseudonymKey>,
 ) -> Result<Survey, ClientError> {
+    if options.since_unix_nanos.is_some() && replaces(job) {
+        return Err(JobError::SINCE_WITH_REPLACE.into());
+    }
     let dataset = source.dataset_columns(&job.source.dataset).await?;
     let memory = remember(connection, job).await?;
     let (plan, superseded, choice) = match options.choice {
@@ -91,29 +103,32 @@ pub(crate) async fn survey(
     let planned = columns::plan(job, &drift.columns, &tables, key);
     let columns = planned.map_err(|error| verdict.err().unwrap_or(error))?;
     let has_loaded = memory.known.len() > superseded.len();
-    let last_run = memory.last.map(|(run_id, _)| run_id);
-    Ok(Survey { plan, superseded, drift, evolution, columns, choice, last_run, has_loaded })
+    let last_run = memory.last.map(|last| last.run_id);
+    let unfinished = memory.last.filter(|last| last.has_undone).map(|last| last.run_id);
+    Ok(Survey {
+        given_up: given_up(job, options, &memory, &plan),
+        plan,
+        superseded,
+        drift,
+        evolution,
+        columns,
+        choice,
+        last_run,
+        unfinished,
+        has_loaded,
+    })
 }
 
 async fn remember(connection: &mut PgConnection, job: &Job) -> Result<Memory, ClientError> {
     if !migrate::is_current(connection).await? {
         // Before the first run there is no ledger, and nothing is known of any file.
-        return match migrate::exists(connection).await? {
-            true => Err(LedgerError::NotCurrent.into()),
-            false => Ok(Memory::default()),
-        };
+        let is_old = migrate::exists(connection).await?;
+        return if is_old { Err(LedgerError::NotCurrent.into()) } else { Ok(Memory::default()) };
     }
-    let last = history::recent(connection, Some(&job.name), 1).await?;
-    let last = last.first().map(|run| (run.run_id, run.state));
-    let has_undone = match last {
-        Some((run_id, _)) => runs::standing(connection, run_id).await?.undone > 0,
-        None => false,
-    };
     Ok(Memory {
         known: files::known(connection, &job.name, &job.source.dataset).await?,
         offered: runs::last_source_columns(connection, &job.name).await?,
-        last,
-        has_undone,
+        last: runs::last(connection, &job.name).await?,
     })
 }
 
@@ -146,10 +161,13 @@ fn supersede(
     plan: &Plan,
 ) -> (Vec<KnownFile>, RunChoice) {
     if replaces(job) {
-        return match must_replace(options, memory, plan) {
-            true => (memory.known.clone(), RunChoice::New),
-            false => (Vec::new(), options.choice),
-        };
+        let is_anew = must_replace(options, memory, plan);
+        let superseded = if is_anew { memory.known.clone() } else { Vec::new() };
+        return (superseded, if is_anew { RunChoice::New } else { options.choice });
+    }
+    // Its rows are beside the tables that they were to replace, and nowhere else.
+    if memory.filling().is_some() {
+        return (memory.known.clone(), RunChoice::New);
     }
     if options.reload == Reload::All {
         let is_meant = |file: &&KnownFile| is_young(plan, &file.name, options.since_unix_nanos);
@@ -159,32 +177,35 @@ fn supersede(
         return (Vec::new(), options.choice);
     }
     let rewritten = names_of(plan, FileState::Rewritten);
-    let is_rewritten = |file: &&KnownFile| rewritten.contains(&file.name.as_str());
-    (memory.known.iter().filter(is_rewritten).cloned().collect(), options.choice)
+    let is_meant = |file: &&KnownFile| {
+        rewritten.contains(&file.name.as_str())
+            && is_young(plan, &file.name, options.since_unix_nanos)
+    };
+    (memory.known.iter().filter(is_meant).cloned().collect(), options.choice)
 }
 
 /// Whether a table that is replaced must be filled from the beginning.
 ///
 /// Rows in its incoming table are of no use once a file of theirs has changed
-/// or is gone. A run that ended before its time has replaced nothing.
+/// or is gone; otherwise a run that ended before its time is to be finished.
 fn must_replace(options: &RunOptions, memory: &Memory, plan: &Plan) -> bool {
     let is_there = |known: &KnownFile| plan.files.iter().any(|file| file.name == known.name);
     let is_other = !names_of(plan, FileState::Rewritten).is_empty()
         || !memory.known.iter().all(is_there)
         || options.reload == Reload::All
         || options.choice == RunChoice::New;
-    if memory.has_undone {
-        return is_other;
+    match memory.filling() {
+        Some(_) => is_other,
+        None => is_other || !plan.splits.is_empty(),
     }
-    let has_ended_well = matches!(memory.last, None | Some((_, RunState::Finished)));
-    is_other || !has_ended_well || !plan.splits.is_empty()
 }
 
+/// Whether a file is to be loaded, by the time of its last change; without a
+/// time, one that is gone is as well, so that what was left of it is given up.
 fn is_young(plan: &Plan, name: &str, since_unix_nanos: Option<i64>) -> bool {
     let file = plan.files.iter().find(|file| file.name == name);
-    file.is_some_and(|file| {
-        since_unix_nanos.is_none_or(|since| file.fingerprint.modified_unix_nanos >= since)
-    })
+    since_unix_nanos
+        .is_none_or(|since| file.is_some_and(|file| file.fingerprint.modified_unix_nanos >= since))
 }
 
 /// Leaves out files that changed last before a time.
@@ -192,6 +213,21 @@ fn leave_out_older(plan: &mut Plan, since_unix_nanos: i64) {
     plan.files.retain(|file| file.fingerprint.modified_unix_nanos >= since_unix_nanos);
     let left: HashSet<&str> = plan.files.iter().map(|file| file.name.as_str()).collect();
     plan.splits.retain(|split| left.contains(split.file.as_str()));
+}
+
+/// Files that were rewritten, or are gone, where the job is to leave such alone:
+/// what was not loaded of them cannot be read any more.
+fn given_up(job: &Job, options: &RunOptions, memory: &Memory, plan: &Plan) -> Vec<FileId> {
+    let is_planned = matches!(options.choice, RunChoice::Automatic | RunChoice::New);
+    if job.load.rewritten != RewrittenPolicy::Ignore || replaces(job) || !is_planned {
+        return Vec::new();
+    }
+    let is_lost = |known: &&KnownFile| {
+        let file = plan.files.iter().find(|file| file.name == known.name);
+        // One that is only left out by its age is neither.
+        file.map_or(options.since_unix_nanos.is_none(), |file| file.state == FileState::Rewritten)
+    };
+    memory.known.iter().filter(is_lost).map(|known| known.file_id).collect()
 }
 
 fn names_of(plan: &Plan, state: FileState) -> Vec<&str> {

@@ -3,18 +3,19 @@
 //! Invariant: whatever goes wrong, the connection is dropped and the ledger is
 //! asked on a new one; a COMMIT is never repeated.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ferry::host::shutdown::Shutdown;
 use sqlx::PgConnection;
 
-use super::crew::{Crew, ended_by_other};
+use super::crew::{Crew, claim_order, ended_by_other};
 use super::retry::Attempts;
 use super::session::Session;
 use super::{unless_stopped, whole_seconds, workplace};
 use crate::error::{ClientError, Trouble};
+use crate::ledger::LedgerError;
 use crate::ledger::runs::{self, RunState};
 use crate::ledger::splits::{self, ClaimedSplit};
 use crate::load::commit::{CommitLimits, Committed};
@@ -29,53 +30,48 @@ const CLAIM_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct Worker {
     crew: Arc<Crew>,
     source: Source,
-    session: Session,
     shutdown: Shutdown,
     attempts: Attempts,
-    /// How the last split was loaded.
-    pace: Pace,
-    /// Whether this session has the run's unique values for itself, if there are any.
+    /// Whether the session has the run's unique values for itself, if there are any.
     holds_unique: bool,
 }
 
+/// Rows read and refused that are not committed yet, chunk by chunk.
+type Pending = Mutex<Vec<(u64, u64)>>;
+
 impl Worker {
-    pub(super) fn new(
-        crew: Arc<Crew>,
-        source: Source,
-        session: Session,
-        shutdown: Shutdown,
-    ) -> Self {
-        crew.enlist(session.worker);
+    pub(super) fn new(crew: Arc<Crew>, source: Source, shutdown: Shutdown) -> Self {
         let attempts = Attempts::new(crew.job.load.retries);
-        Self { crew, source, session, shutdown, attempts, pace: Pace::Swift, holds_unique: false }
+        Self { crew, source, shutdown, attempts, holds_unique: false }
     }
 
     /// Loads splits until none of the run is left.
-    pub(super) async fn run(mut self) -> Result<PgConnection, ClientError> {
+    pub(super) async fn run(mut self, mut session: Session) -> Result<PgConnection, ClientError> {
         loop {
-            let worked = self.work().await;
-            self.crew.leases.give_up(self.session.worker);
+            self.crew.enlist(session.worker);
+            let worked = self.work(&mut session).await;
+            self.crew.leases.give_up(session.worker);
             let Err(error) = worked else {
-                return Ok(self.session.connection);
+                return Ok(session.connection);
             };
-            if let Err(error) = self.recover(error).await {
-                self.session.abandon().await;
-                return Err(error);
-            }
+            // Before any wait: its locks go with it.
+            session.abandon().await;
+            session = self.recover(error).await?;
+            self.holds_unique = false;
         }
     }
 
-    async fn work(&mut self) -> Result<(), ClientError> {
-        self.hold_unique().await?;
+    async fn work(&mut self, session: &mut Session) -> Result<(), ClientError> {
+        self.hold_unique(session).await?;
         let mut is_waiting = false;
         loop {
             if self.shutdown.is_requested() {
                 return Err(ClientError::Interrupted);
             }
-            if let Some(claim) = self.claim().await? {
-                self.load(claim).await?;
+            if let Some(claim) = self.claim(session).await? {
+                self.load(session, claim).await?;
                 self.crew.split_done.notify_waiters();
-            } else if self.is_done().await? {
+            } else if self.is_done(session).await? {
                 return Ok(());
             } else {
                 if !std::mem::replace(&mut is_waiting, true) {
@@ -88,12 +84,12 @@ impl Worker {
 
     /// Makes sure that nobody else loads a run whose values must be unique, and
     /// takes up what the run has met so far.
-    async fn hold_unique(&mut self) -> Result<(), ClientError> {
+    async fn hold_unique(&mut self, session: &mut Session) -> Result<(), ClientError> {
         if self.holds_unique || self.crew.stages.checker.unique_columns().is_empty() {
             return Ok(());
         }
         let Crew { run_id, stages, .. } = &*self.crew;
-        let connection = &mut self.session.connection;
+        let connection = &mut session.connection;
         let holding = workplace::hold_unique(connection, *run_id);
         unless_stopped(&mut self.shutdown, holding).await?;
         workplace::seed_claims(connection, *run_id, stages).await?;
@@ -101,10 +97,10 @@ impl Worker {
         Ok(())
     }
 
-    async fn claim(&mut self) -> Result<Option<ClaimedSplit>, ClientError> {
-        let Session { connection, worker } = &mut self.session;
+    async fn claim(&mut self, session: &mut Session) -> Result<Option<ClaimedSplit>, ClientError> {
+        let Session { connection, worker } = session;
         let lease = whole_seconds(self.crew.job.load.lease);
-        let order = self.crew.claim_order();
+        let order = claim_order(&self.crew.job);
         let claimed = splits::claim(connection, self.crew.run_id, *worker, lease, order).await?;
         if let Some(claim) = &claimed {
             self.crew.leases.take(*worker, claim.split_id, claim.epoch);
@@ -114,12 +110,16 @@ impl Worker {
     }
 
     /// Whether nothing is left to do for anybody.
-    async fn is_done(&mut self) -> Result<bool, ClientError> {
+    async fn is_done(&mut self, session: &mut Session) -> Result<bool, ClientError> {
         let run_id = self.crew.run_id;
-        let standing = runs::standing(&mut self.session.connection, run_id).await?;
+        let standing = runs::standing(&mut session.connection, run_id).await?;
         match standing.state {
             RunState::Running => Ok(standing.undone == 0),
             RunState::Finished => Ok(true),
+            // Whoever joins it anew sets it running again.
+            RunState::Failed if !standing.has_failed_for_all() => {
+                Err(LedgerError::RunEnded { run: run_id }.into())
+            }
             RunState::Failed | RunState::Stopped => Err(ended_by_other(run_id, &standing)),
         }
     }
@@ -133,18 +133,22 @@ impl Worker {
     }
 
     /// Loads a split to its end: carefully where PostgreSQL refused a row of it.
-    async fn load(&mut self, mut claim: ClaimedSplit) -> Result<(), ClientError> {
+    async fn load(
+        &mut self,
+        session: &mut Session,
+        mut claim: ClaimedSplit,
+    ) -> Result<(), ClientError> {
         loop {
             let is_careful = self.crew.careful().contains(&claim.split_id);
-            self.pace = if is_careful { Pace::Careful } else { Pace::Swift };
-            match self.load_once(&claim).await {
+            let pace = if is_careful { Pace::Careful } else { Pace::Swift };
+            match self.load_at(pace, session, &claim).await {
                 Ok(LoadEnd::Clean(position)) => {
                     self.crew.careful().remove(&claim.split_id);
                     claim.next = position;
                 }
                 Ok(LoadEnd::Whole | LoadEnd::Stopped) => {
                     self.crew.careful().remove(&claim.split_id);
-                    self.crew.leases.give_up(self.session.worker);
+                    self.crew.leases.give_up(session.worker);
                     return Ok(());
                 }
                 Err(error) => {
@@ -157,17 +161,29 @@ impl Worker {
         }
     }
 
-    async fn load_once(&mut self, claim: &ClaimedSplit) -> Result<LoadEnd, ClientError> {
-        let Self { crew, source, session, shutdown, attempts, pace, .. } = self;
+    async fn load_at(
+        &mut self,
+        pace: Pace,
+        session: &mut Session,
+        claim: &ClaimedSplit,
+    ) -> Result<LoadEnd, ClientError> {
+        let Self { crew, source, shutdown, attempts, .. } = self;
         let mut position = claim.next;
-        let is_over = |read, quarantined| crew.guard().observe(read, quarantined);
+        // What is rolled back is read again, and must not count twice.
+        let pending = Pending::default();
+        let is_over = |read, quarantined| {
+            let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+            pending.push((read, quarantined));
+            crew.guard().would_end(&pending)
+        };
         let on_commit = |committed: &Committed| {
             let rows = committed.end.row_number - position.row_number;
             crew.progress.advance(rows, committed.end.byte_offset - position.byte_offset);
             position = committed.end;
             crew.leases.take(session.worker, claim.split_id, claim.epoch);
             attempts.begin_anew();
-            crew.guard().verdict()
+            let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+            crew.guard().take(&std::mem::take(&mut *pending))
         };
         let limits = &crew.job.load;
         let load = SplitLoad {
@@ -181,43 +197,37 @@ impl Worker {
                 lease_seconds: whole_seconds(limits.lease),
             },
             shutdown,
-            pace: *pace,
+            pace,
         };
         load.run(is_over, on_commit).await
     }
 
-    /// Gets ready to go on, if the error is one that passes.
-    async fn recover(&mut self, mut error: ClientError) -> Result<(), ClientError> {
+    /// Takes a new session, and a new connection to the source if that one
+    /// failed, once the error has passed; gives back one that does not.
+    async fn recover(&mut self, mut error: ClientError) -> Result<Session, ClientError> {
+        let mut needs_source = false;
         loop {
-            let is_of_source = error.is_of_source();
-            match error.trouble() {
-                // Carefully, such rows are told apart: one that is not is a defect.
-                Trouble::RowRefused if self.pace == Pace::Careful => return Err(error),
-                Trouble::RowRefused => tracing::debug!(%error, "rows are looked at one by one"),
-                Trouble::TakenOver => tracing::warn!(%error, "a split went to another worker"),
-                Trouble::Passing | Trouble::Lasting => {
-                    self.attempts.wait_after(error, &mut self.shutdown).await?;
-                    self.crew.retries.fetch_add(1, Ordering::Relaxed);
-                }
+            needs_source |= error.is_of_source();
+            if error.trouble() == Trouble::RowRefused {
+                tracing::debug!(%error, "rows are looked at one by one");
+                // Its stream was dropped, and a connection takes only so many of those.
+                needs_source = true;
+            } else {
+                self.attempts.wait_after(error, &mut self.shutdown).await?;
+                self.crew.retries.fetch_add(1, Ordering::Relaxed);
             }
-            match self.reconnect(is_of_source).await {
-                Ok(()) => return Ok(()),
+            let mut stop = self.shutdown.clone();
+            match unless_stopped(&mut stop, self.reconnect(needs_source)).await {
+                Ok(session) => return Ok(session),
                 Err(next) => error = next,
             }
         }
     }
 
-    /// Takes a new session, and a new connection to the source if that one failed.
-    async fn reconnect(&mut self, needs_source: bool) -> Result<(), ClientError> {
-        let session = Session::join(&self.crew.job, self.crew.run_id).await?;
-        self.crew.enlist(session.worker);
-        let broken = std::mem::replace(&mut self.session, session);
-        // Its locks go with it, so that the worker does not stand in its own way.
-        broken.abandon().await;
-        self.holds_unique = false;
+    async fn reconnect(&mut self, needs_source: bool) -> Result<Session, ClientError> {
         if needs_source {
             self.source = receive::connect(&self.crew.job.source).await?;
         }
-        Ok(())
+        Session::join(&self.crew.job, self.crew.run_id).await
     }
 }

@@ -14,7 +14,7 @@ use crate::error::ClientError;
 use crate::job::Job;
 use crate::key::PseudonymKey;
 use crate::ledger::runs::{OldRules, RunChoice};
-use crate::ledger::{LedgerError, RunId, claims, runs};
+use crate::ledger::{LedgerError, RunId, claims, runs, workers};
 use crate::pipeline::Stages;
 use crate::receive::{self, Source};
 
@@ -95,6 +95,8 @@ pub(super) async fn hold_unique(
         if !std::mem::replace(&mut is_waiting, true) {
             tracing::info!("a check for unique values needs one worker: waiting for the other one");
         }
+        // One that stands still would hold it for ever.
+        workers::end_lapsed(connection, run_id).await?;
         tokio::time::sleep(HOLD_INTERVAL).await;
     }
     Ok(())

@@ -99,8 +99,8 @@ pub(crate) fn plan(
             }
             _ => None,
         };
-        let planned = planner.plan_file(&file, data_start, known.get(&source.name))?;
-        files.push(FilePlan { header, ..planned });
+        let file_plan = planner.plan_file(&file, data_start, known.get(&source.name))?;
+        files.push(FilePlan { header, ..file_plan });
     }
     let columns = if wanted.is_empty() { available } else { wanted };
     Ok(Plan { columns, headers: headers.into_columns(), files })

@@ -3,10 +3,10 @@
 //! The moments are drawn from a seed that is printed (`FERRY_SEED` repeats a
 //! run). The outcome is compared, as a multiset, with what `psql \copy` loads.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::hosts::{Process, Random, Server, Source, free_port, is_soak, run};
+use crate::orders::records;
 use crate::postgres::{Database, OwnCluster};
 
 const ROWS: u64 = 300_000;
@@ -39,7 +39,7 @@ struct Trip {
 impl Trip {
     fn start(database: Database) -> Self {
         let source = Source::with_dataset("orders", &[]);
-        source.write("orders.csv", orders());
+        source.write("orders.csv", records(0..ROWS));
         database.execute(&format!("CREATE TABLE orders {DEFINITION}"));
         database.execute(&format!("CREATE TABLE oracle {DEFINITION}"));
         database.copy("oracle", &source.path("orders.csv"));
@@ -125,35 +125,6 @@ fn start_client(listen: &str, database: &Database) -> Process {
     let mut command = run(&url, "orders", "public.orders", &database.url);
     command.args(["--commit-bytes", "128KiB", "--split-bytes", "4MiB"]);
     Process::spawn(&mut command)
-}
-
-/// What most rows carry along.
-const LONG_NOTE: &str = concat!(
-    "\"a note of two hundred and fifty-six characters, which says nothing at all, and says ",
-    "it at some length, so that a table of three hundred thousand rows is large enough to ",
-    "be on its way for some seconds even on a fast machine, and the blows do not miss it..\""
-);
-
-/// Rows with NULLs, empty texts, and records of several lines.
-fn orders() -> String {
-    let mut file = String::from("id,name,amount,day,at,note\n");
-    for id in 0..ROWS {
-        let (cents, day) = (id % 100, id % 28 + 1);
-        let note = match id % 7 {
-            0 => "\"\"",
-            1 => "",
-            2 => "\"two\nlines, \"\"quoted\"\"\"",
-            // Long enough that all the blows fall while rows are on their way.
-            _ => LONG_NOTE,
-        };
-        writeln!(
-            file,
-            "{id},customer {},{id}.{cents:02},2024-01-{day:02},2024-02-{day:02}T10:00:00Z,{note}",
-            id / 3
-        )
-        .unwrap();
-    }
-    file
 }
 
 /// Strikes `count` times, each at a random moment after the start before it.

@@ -45,8 +45,10 @@ fn change(trip: &mut Trip) {
     declare(trip, &[("uid", "bigint")]);
 }
 
-/// Ways to drift, and words that tell of each.
-const DRIFTS: [(fn(&mut Trip), [&str; 2]); 3] = [
+/// A way to drift, and words that tell of it.
+type Way = (fn(&mut Trip), [&'static str; 2]);
+
+const DRIFTS: [Way; 3] = [
     (appear, ["city", "second.csv"]),
     (vanish, ["name", "second.csv"]),
     (change, ["uid", "bigint"]),

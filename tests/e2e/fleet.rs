@@ -4,6 +4,9 @@
 //! run). The outcome is compared, as a multiset, with what `psql \copy` loads,
 //! and with the chain of commits of every split.
 
+mod frozen;
+mod replace;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -62,6 +65,8 @@ struct Fleet {
     orders: Orders,
     /// Workers that found no source or no database when they started.
     restarts: u32,
+    /// Looks at the table again and again.
+    watch: fn(&Orders),
     /// None if all hosts are this one.
     network: Option<Network>,
     _cluster: Option<OwnCluster>,
@@ -69,18 +74,18 @@ struct Fleet {
 
 impl Fleet {
     /// Makes files, table and job, and starts all programs.
-    fn start(network: Option<Network>) -> Self {
-        let rows_per_file = if is_soak() { 50_000 } else { 10_000 };
+    fn start(network: Option<Network>, make: fn(Database) -> Orders, watch: fn(&Orders)) -> Self {
         let start =
             |network: &Network| OwnCluster::start_for(network.own_address(), &network.range());
         let cluster = network.as_ref().map(start);
         let database = cluster.as_ref().map_or_else(Database::create, OwnCluster::database);
-        let orders = Orders::new(database, FILES, rows_per_file);
+        let orders = make(database);
         orders.write_job(&url_for_workers(network.as_ref(), &orders.database), LOAD);
         // On a network of their own the sources are slow already.
         orders.database.slow_inserts("orders", if network.is_some() { 100 } else { 1200 });
         let (workers, sources) = (Vec::new(), Vec::new());
-        let mut fleet = Self { workers, sources, orders, restarts: 0, network, _cluster: cluster };
+        let mut fleet =
+            Self { workers, sources, orders, restarts: 0, watch, network, _cluster: cluster };
         for host in WORKERS..WORKERS + SOURCES {
             let listen = match &fleet.network {
                 Some(network) => format!("{}:7443", network.address(host)),
@@ -161,6 +166,7 @@ impl Fleet {
         let until = Instant::now() + Duration::from_millis(milliseconds);
         while Instant::now() < until {
             self.mend();
+            (self.watch)(&self.orders);
             // The moments themselves are what the test is about.
             thread::sleep(POLL);
         }
@@ -215,8 +221,8 @@ impl Fleet {
         true
     }
 
-    /// Leaves all in peace until every worker has ended, and compares.
-    fn finish(mut self) {
+    /// Leaves all in peace until every worker has ended.
+    fn finish(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(END_SECONDS_MAX);
         let is_at_work = |worker: &mut Worker| {
             let ended = worker.process.ended();
@@ -230,9 +236,14 @@ impl Fleet {
                 panic!("not over after {END_SECONDS_MAX} s:\n{}", said.join("\n--\n"));
             }
         }
-        for worker in self.workers {
+        for worker in self.workers.drain(..) {
             let _ = worker.process.finish().expect_code(0);
         }
+    }
+
+    /// Checks what became of the rows that were to be added to the table.
+    #[track_caller]
+    fn assert_loaded_once(&self) {
         let database = &self.orders.database;
         let taken_over = database.number(
             "SELECT count(*) FROM (SELECT FROM ferry.commit GROUP BY split_id
@@ -265,9 +276,14 @@ fn below(random: &mut Random, bound: usize) -> usize {
     usize::try_from(random.below(u64::try_from(bound).unwrap())).unwrap()
 }
 
-/// Strikes at random moments until the run is over, and then sees to the outcome.
-fn strike_at_random(mut fleet: Fleet, random: &mut Random, blows: &[Blow]) {
-    let count_max = if is_soak() { 60 } else { 12 };
+/// Files of orders for a table that they are added to.
+fn added(database: Database) -> Orders {
+    Orders::new(database, FILES, if is_soak() { 50_000 } else { 10_000 })
+}
+
+/// Strikes at random moments until the run is over, and waits for its end.
+fn strike_at_random(fleet: &mut Fleet, random: &mut Random, blows: &[Blow], count_max: u32) {
+    let count_max = if is_soak() { count_max * 5 } else { count_max };
     fleet.orders.wait_for_commits(1);
     let mut struck = 0;
     while struck < count_max {
@@ -297,13 +313,15 @@ fn four_hosts_load_each_row_once_whatever_befalls_them() {
         network.limit_rate(host, 24);
     }
     let mut random = Random::from_environment(test);
-    let fleet = Fleet::start(Some(network));
-    strike_at_random(fleet, &mut random, &[Blow::Kill, Blow::Stop, Blow::CutOff]);
+    let mut fleet = Fleet::start(Some(network), added, |_| ());
+    strike_at_random(&mut fleet, &mut random, &[Blow::Kill, Blow::Stop, Blow::CutOff], 12);
+    fleet.assert_loaded_once();
 }
 
 #[test]
 fn four_processes_load_each_row_once_whatever_befalls_them() {
     let mut random = Random::from_environment("four_processes");
-    let fleet = Fleet::start(None);
-    strike_at_random(fleet, &mut random, &[Blow::Kill, Blow::Stop]);
+    let mut fleet = Fleet::start(None, added, |_| ());
+    strike_at_random(&mut fleet, &mut random, &[Blow::Kill, Blow::Stop], 12);
+    fleet.assert_loaded_once();
 }

@@ -23,12 +23,31 @@ pub(crate) fn build(database: &Database, barrier: &str) {
     database.execute(barrier);
 }
 
-/// Kills a client that waits at the gate, and opens the gate once it is dead.
-pub(crate) fn kill_there(database: &Database, client: &mut Process) {
+/// Waits until a row of a client waits at the gate.
+pub(crate) fn wait_there(database: &Database) {
     let asleep = "coalesce(bool_or(wait_event = 'PgSleep'), false)";
     wait_for_backends(database, "a row to wait at the gate", asleep);
-    client.kill();
+}
+
+/// Waits until somebody holds a table against all who would write to it.
+pub(crate) fn wait_for_lock(database: &Database, table: &str) {
+    let sql = format!(
+        "SELECT count(*) FROM pg_locks \
+         WHERE relation = '{table}'::regclass AND mode = 'ExclusiveLock' AND granted"
+    );
+    wait_for("the lock", 20, || (database.number(&sql) > 0).then_some(()));
+}
+
+/// Opens the gate, for good.
+pub(crate) fn open(database: &Database) {
     database.execute("INSERT INTO gate VALUES (true)");
+}
+
+/// Kills a client that waits at the gate, and opens the gate once it is dead.
+pub(crate) fn kill_there(database: &Database, client: &mut Process) {
+    wait_there(database);
+    client.kill();
+    open(database);
     wait_for_backends(database, "the backends of the dead client to go", "count(*) = 0");
 }
 

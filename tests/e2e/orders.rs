@@ -1,14 +1,16 @@
 //! Files of orders, the table that they go to, and the proof that each row went there once.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::ops::Range;
 use std::process::Command;
 
 use crate::hosts::{Source, client, wait_for, write_job};
 use crate::postgres::Database;
 
-const DEFINITION: &str =
-    "(id bigint, name text, amount numeric(12,2), day date, at timestamptz, note text)";
+/// With a key: two transactions that hold the same row stand in each other's way.
+const DEFINITION: &str = "(id bigint PRIMARY KEY, name text, amount numeric(12,2), day date, \
+     at timestamptz, note text)";
 /// A host on a network of its own is trusted.
 const SETTINGS: &str =
     "insecure = true\n[[dataset]]\nname = \"orders\"\nfiles = [\"*.csv\"]\n[dataset.columns]\n";
@@ -47,6 +49,8 @@ pub(crate) struct Orders {
     pub(crate) source: Source,
     pub(crate) database: Database,
     rows: u64,
+    /// Settings of the target beside its table.
+    target: &'static str,
 }
 
 impl Orders {
@@ -56,24 +60,43 @@ impl Orders {
         for table in ["orders", "oracle"] {
             database.execute(&format!("CREATE TABLE {table} {DEFINITION}"));
         }
+        let mut orders = Self { source, database, rows: 0, target: "" };
         for number in 0..files {
-            let name = format!("part_{number:02}.csv");
-            let first = number * rows_per_file;
-            source.write(&name, records(first..first + rows_per_file));
-            database.copy("oracle", &source.path(&name));
+            orders.add(&format!("part_{number:02}.csv"), rows_per_file);
         }
-        let orders = Self { source, database, rows: files * rows_per_file };
         orders.write_job(&orders.database.url, "");
         orders
+    }
+
+    /// The same, to take the place of so many rows that are called `old`.
+    pub(crate) fn replacing(database: Database, files: u64, rows_per_file: u64, old: u64) -> Self {
+        let mut orders = Self::new(database, files, rows_per_file);
+        orders.target = "mode = \"replace\"\n";
+        orders.write_job(&orders.database.url, "");
+        orders.database.execute(&format!(
+            "INSERT INTO orders (id, name) SELECT -n, 'old' FROM generate_series(1, {old}) AS n"
+        ));
+        orders
+    }
+
+    /// Writes a further file, and loads it into the oracle too.
+    pub(crate) fn add(&mut self, file: &str, rows: u64) {
+        let path = self.source.path(file);
+        // A source that looks now sees all of it or nothing.
+        self.source.write("unfinished", records(self.rows..self.rows + rows));
+        fs::rename(self.source.path("unfinished"), &path).unwrap();
+        self.database.copy("oracle", &path);
+        self.rows += rows;
     }
 
     /// Writes the job; `load` adds to its limits, which make for many transactions.
     pub(crate) fn write_job(&self, database_url: &str, load: &str) {
         let text = format!(
             "name = \"orders\"\n[database]\nurl = \"{database_url}\"\n\
-             [source]\ndataset = \"orders\"\n[[target]]\ntable = \"public.orders\"\n\
+             [source]\ndataset = \"orders\"\n[[target]]\ntable = \"public.orders\"\n{}\
              [load]\ncommit_bytes = \"64KiB\"\ncommit_interval = \"1s\"\n\
-             split_bytes = \"1MiB\"\n{load}"
+             split_bytes = \"1MiB\"\n{load}",
+            self.target
         );
         write_job(&self.source.path(""), &text);
     }
@@ -125,7 +148,7 @@ impl Orders {
 }
 
 /// Records with NULLs, empty texts, and such of several lines.
-fn records(ids: Range<u64>) -> String {
+pub(crate) fn records(ids: Range<u64>) -> String {
     let mut file = String::from("id,name,amount,day,at,note\n");
     for id in ids {
         let (cents, day) = (id % 100, id % 28 + 1);

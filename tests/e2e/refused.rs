@@ -5,7 +5,7 @@ mod pace;
 
 use serde_json::json;
 
-use crate::hosts::Outcome;
+use crate::hosts::{Outcome, client, finish};
 use crate::postgres::NULL;
 use crate::stages::Trip;
 
@@ -191,11 +191,46 @@ fn constraints_that_are_checked_at_the_end() {
     assert_stand_alone(&tables, again, ["sqlstate_23505", NULL, "once"]);
 
     let tables = raising(
-        "CONSTRAINT TRIGGER refuses AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED",
+        "CONSTRAINT TRIGGER late AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED",
         "USING ERRCODE = 'check_violation', CONSTRAINT = 'late'",
     );
-    let reason = ["sqlstate_23514", NULL, "late"];
+    let reason = ["sqlstate_23514", NULL, NULL];
     assert_stand_alone(&tables, |row| noted(row, "crooked"), reason);
+}
+
+#[test]
+fn values_that_a_trigger_gives_for_names_are_kept_nowhere() {
+    // Backwards, so that it stands in no record either.
+    let (value, made) = ("dekoorc", "reverse(NEW.note)");
+    let names = ["CONSTRAINT", "COLUMN", "TABLE", "SCHEMA", "DATATYPE", "DETAIL", "HINT"];
+    let names = names.map(|name| format!("{name} = {made}")).join(", ");
+    for (condition, code) in
+        [("raise_exception", "sqlstate_p0001"), ("check_violation", "sqlstate_23514")]
+    {
+        let how = format!("USING ERRCODE = '{condition}', {names}");
+        let records = records(|row| noted(row, "crooked"));
+        let trip = trip(&raising("TRIGGER refuses BEFORE INSERT ON users", &how), &records);
+        let job = trip.job(RULES);
+        let mut traced = client(["run", "--json"]);
+        let outcome = finish(traced.arg(&job).env("RUST_LOG", "trace")).expect_code(0);
+        assert_refused(&trip, &records, &[code, NULL, NULL]);
+        let mut said = outcome.expect_text("TRACE").text();
+        let id = trip.database.value("SELECT min(quarantine_id) FROM ferry.quarantine");
+        for words in [&["list"][..], &["list", "--json"], &["export"], &["replay"]] {
+            let verb = [&["quarantine"][..], words].concat();
+            said += &trip.verb(&verb, RULES).expect_code(0).text();
+        }
+        let mut show = client(["quarantine", "show", &id, "--database", &trip.database.url]);
+        said += &finish(&mut show).expect_code(0).text();
+        said += &finish(client(["status"]).arg(&job)).expect_code(0).text();
+
+        assert!(said.contains("sqlstate_"), "the rows are listed:\n{said}");
+        for (place, text) in [("the output", said), ("a table", trip.database.dump())] {
+            assert!(!text.to_lowercase().contains(value), "{value} is in {place}:\n{text}");
+        }
+        let refused = "SELECT count(*) FROM ferry.quarantine WHERE state = 'open'";
+        assert_eq!(trip.database.number(refused), PLACES.len() as u64);
+    }
 }
 
 #[test]

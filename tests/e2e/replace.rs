@@ -1,6 +1,8 @@
 //! Replace: readers see the old rows until they see the new ones, and whatever hangs on the table stays.
 
 mod ends;
+mod quarantined;
+mod races;
 mod readers;
 
 use std::fmt::Write as _;

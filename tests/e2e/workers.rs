@@ -1,5 +1,7 @@
 //! Several workers, in one process or in several, load one run together: each row once, and whoever leaves leaves the rest to the others.
 
+mod strict;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 

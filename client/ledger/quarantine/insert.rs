@@ -58,12 +58,22 @@ async fn insert_chunk(
         .bind(&columns.constraints)
         .bind(&columns.records)
         .execute(conn)
-        .await?
+        .await
+        .map_err(|error| explain(error, split))?
         .rows_affected();
     if usize::try_from(inserted) == Ok(columns.row_numbers.len()) {
         Ok(())
     } else {
         // A split is deleted only if it is taken from its worker.
         Err(LedgerError::Fenced { split })
+    }
+}
+
+/// That a row is there already means that another worker has gone on with the split.
+fn explain(error: sqlx::Error, split: SplitId) -> LedgerError {
+    let constraint = error.as_database_error().and_then(|error| error.constraint());
+    match constraint {
+        Some("quarantine_once_per_row") => LedgerError::Fenced { split },
+        _ => error.into(),
     }
 }

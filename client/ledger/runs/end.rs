@@ -5,12 +5,31 @@
 //! place takes that lock too, so that what a later statement finds is still
 //! true when the transaction commits: under READ COMMITTED each statement takes
 //! a snapshot of its own. Rows that refer to the run do not exclude the lock.
+//!
+//! Whoever finishes a run may hold its lock for long, because tables are
+//! replaced under it. Nobody waits for that: all others leave the run to it.
 
-use sqlx::{Connection as _, PgConnection};
+use std::time::Duration;
+
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::{RunState, has_undone_splits, set_state};
 use crate::ledger::workers::{self, WorkerId};
 use crate::ledger::{LedgerError, RunId, to_bigint};
+
+/// Codes of errors that concern the process that met them, and not the run:
+/// others may still reach what it did not.
+pub(super) const CODES_OF_PROCESS: [&str; 2] = ["source_unreachable", "database_unreachable"];
+/// Longer than workers hold the lock of a run that join, leave or fail it, and
+/// than a session whose client has gone lasts: whoever has it for longer is
+/// finishing the run or opening it.
+const LOCK_ATTEMPTS: u32 = 80;
+const LOCK_INTERVAL: Duration = Duration::from_millis(100);
+
+const LOCK: &str = "
+SELECT state, error_code FROM ferry.run WHERE run_id = $1 FOR NO KEY UPDATE";
+const TRY_LOCK: &str = "
+SELECT state, error_code FROM ferry.run WHERE run_id = $1 FOR NO KEY UPDATE SKIP LOCKED";
 
 /// Whether a run can be finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +42,14 @@ pub(crate) enum Finish {
     Failed,
     /// Splits are left.
     Early,
+    /// Another worker has the run: most likely it is finishing it. Ask again later.
+    Busy,
 }
 
 /// Ends a run that no worker can bring to its end; the others stop at their next claim.
 ///
-/// A run that has ended already stays as it is: the first error says why.
+/// A run that has ended already stays as it is: the first error says why. So
+/// does one that another worker is finishing, which decides how it ends.
 pub(crate) async fn fail(
     conn: &mut PgConnection,
     run_id: RunId,
@@ -35,7 +57,13 @@ pub(crate) async fn fail(
     message: &str,
 ) -> Result<(), LedgerError> {
     let mut tx = conn.begin().await?;
-    if lock(&mut tx, run_id).await?.is_open() {
+    let mut locked = lock_soon(&mut tx, run_id).await?;
+    // As long as splits are left nobody finishes the run: its lock is worth
+    // waiting for, since the others must hear of the error.
+    if locked.is_none() && has_undone_splits(&mut tx, run_id).await? {
+        locked = lock(&mut tx, run_id, LOCK).await?;
+    }
+    if locked.is_some_and(Locked::is_open) {
         set_state(&mut tx, run_id, RunState::Failed, Some((code, message))).await?;
     }
     tx.commit().await?;
@@ -45,7 +73,8 @@ pub(crate) async fn fail(
 /// Takes workers out of a run; returns how it stands then.
 ///
 /// It becomes `state`, failed or stopped, if they were the last, and unless it
-/// has ended before. Workers are alive as long as their sessions are.
+/// has ended before. Workers are alive as long as their sessions are. Whoever
+/// keeps the lock of the run is at work at it, so that they were not the last.
 pub(crate) async fn leave(
     conn: &mut PgConnection,
     run_id: RunId,
@@ -55,21 +84,21 @@ pub(crate) async fn leave(
 ) -> Result<RunState, LedgerError> {
     let own: Vec<i64> = own.iter().map(|worker| worker.0).collect();
     let mut tx = conn.begin().await?;
-    let standing = lock(&mut tx, run_id).await?;
+    let locked = lock_soon(&mut tx, run_id).await?;
     workers::mark_left(&mut tx, &own).await?;
     let is_end = matches!(state, RunState::Failed | RunState::Stopped);
-    let may_end = is_end && standing.is_open();
+    let may_end = is_end && locked.is_some_and(Locked::may_be_left);
     let after = if may_end && !workers::others_live(&mut tx, run_id, &own).await? {
         set_state(&mut tx, run_id, state, error).await?;
         state
     } else {
-        standing.state
+        locked.map_or(RunState::Running, |locked| locked.state)
     };
     tx.commit().await?;
     Ok(after)
 }
 
-/// Locks the run for its end, inside the caller's transaction.
+/// Locks the run for its end, inside the caller's transaction, without waiting.
 ///
 /// The caller must not take the lock of the job afterwards: others have that
 /// one first.
@@ -77,11 +106,13 @@ pub(crate) async fn lock_for_finish(
     conn: &mut PgConnection,
     run_id: RunId,
 ) -> Result<Finish, LedgerError> {
-    let standing = lock(conn, run_id).await?;
-    if standing.state == RunState::Finished {
+    let Some(locked) = lock(conn, run_id, TRY_LOCK).await? else {
+        return Ok(Finish::Busy);
+    };
+    if locked.state == RunState::Finished {
         return Ok(Finish::Finished);
     }
-    if !standing.is_open() {
+    if !locked.is_open() {
         return Ok(Finish::Failed);
     }
     let has_undone = has_undone_splits(conn, run_id).await?;
@@ -110,13 +141,15 @@ pub(crate) async fn mark_finished(
 
 /// Sets a run running again that somebody else left as the last while this worker was on its way.
 ///
-/// A run that failed, or that another took the place of, stays as it is.
+/// A run that failed for what concerns everybody, or that another took the place
+/// of, stays as it is. So does one whose lock another session keeps: it is being
+/// finished, or opened, which sets it running.
 pub(in crate::ledger) async fn go_on(
     conn: &mut PgConnection,
     run_id: RunId,
 ) -> Result<(), LedgerError> {
-    let standing = lock(conn, run_id).await?;
-    if standing.state == RunState::Stopped && standing.is_last {
+    let locked = lock_soon(conn, run_id).await?;
+    if locked.is_some_and(|locked| locked.state != RunState::Running && locked.is_open()) {
         set_state(conn, run_id, RunState::Running, None).await?;
     }
     Ok(())
@@ -126,6 +159,8 @@ pub(in crate::ledger) async fn go_on(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Locked {
     state: RunState,
+    /// Whether it failed for what concerns a single process.
+    is_failure_of_process: bool,
     /// Whether no later run has taken its place.
     is_last: bool,
 }
@@ -135,17 +170,30 @@ impl Locked {
     fn is_open(self) -> bool {
         match self.state {
             RunState::Running | RunState::Stopped => self.is_last,
-            RunState::Finished | RunState::Failed => false,
+            RunState::Failed => self.is_last && self.is_failure_of_process,
+            RunState::Finished => false,
         }
+    }
+
+    /// Whether who leaves it as the last decides how it stands: of several
+    /// processes that gave up, the first says why.
+    fn may_be_left(self) -> bool {
+        self.is_open() && self.state != RunState::Failed
     }
 }
 
-async fn lock(conn: &mut PgConnection, run_id: RunId) -> Result<Locked, LedgerError> {
-    let word: String =
-        sqlx::query_scalar("SELECT state FROM ferry.run WHERE run_id = $1 FOR NO KEY UPDATE")
-            .bind(run_id.0)
-            .fetch_one(&mut *conn)
-            .await?;
+/// Locks a run by [`LOCK`] or [`TRY_LOCK`]; `None` if another session has it.
+async fn lock(
+    conn: &mut PgConnection,
+    run_id: RunId,
+    statement: &'static str,
+) -> Result<Option<Locked>, LedgerError> {
+    let Some(row) = sqlx::query(statement).bind(run_id.0).fetch_optional(&mut *conn).await? else {
+        return Ok(None);
+    };
+    let state = RunState::parse(row.try_get("state")?)?;
+    let error_code: Option<&str> = row.try_get("error_code")?;
+    let is_failure_of_process = error_code.is_some_and(|code| CODES_OF_PROCESS.contains(&code));
     // A statement of its own: whoever begins a run holds the lock until its row is there.
     let is_last = sqlx::query_scalar(
         "SELECT NOT EXISTS (
@@ -155,20 +203,45 @@ async fn lock(conn: &mut PgConnection, run_id: RunId) -> Result<Locked, LedgerEr
     .bind(run_id.0)
     .fetch_one(conn)
     .await?;
-    Ok(Locked { state: RunState::parse(&word)?, is_last })
+    Ok(Some(Locked { state, is_failure_of_process, is_last }))
+}
+
+/// Locks a run unless another session keeps it for longer than it takes to join or leave.
+async fn lock_soon(conn: &mut PgConnection, run_id: RunId) -> Result<Option<Locked>, LedgerError> {
+    for _ in 0..LOCK_ATTEMPTS {
+        let locked = lock(conn, run_id, TRY_LOCK).await?;
+        if locked.is_some() {
+            return Ok(locked);
+        }
+        tokio::time::sleep(LOCK_INTERVAL).await;
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn locked(state: RunState) -> Locked {
+        Locked { state, is_failure_of_process: false, is_last: true }
+    }
+
     #[test]
     fn a_run_is_open_until_it_ends_or_another_takes_its_place() {
-        let is_open = |state, is_last| Locked { state, is_last }.is_open();
-        assert!(is_open(RunState::Running, true));
-        assert!(is_open(RunState::Stopped, true));
-        assert!(!is_open(RunState::Stopped, false));
-        assert!(!is_open(RunState::Failed, true));
-        assert!(!is_open(RunState::Finished, true));
+        assert!(locked(RunState::Running).is_open());
+        assert!(locked(RunState::Stopped).is_open());
+        assert!(!Locked { is_last: false, ..locked(RunState::Stopped) }.is_open());
+        assert!(!locked(RunState::Failed).is_open());
+        assert!(!locked(RunState::Finished).is_open());
+    }
+
+    #[test]
+    fn a_run_that_one_process_gave_up_is_open_to_others() {
+        let given_up = Locked { is_failure_of_process: true, ..locked(RunState::Failed) };
+        assert!(given_up.is_open());
+        assert!(!given_up.may_be_left(), "the first error says why");
+        assert!(!Locked { is_last: false, ..given_up }.is_open());
+        assert!(locked(RunState::Running).may_be_left());
+        assert!(!locked(RunState::Finished).may_be_left());
     }
 }

@@ -13,9 +13,10 @@ use sqlx::{PgConnection, Row as _};
 use crate::ledger::columns::decode_columns;
 use crate::ledger::{LedgerError, RunId, from_bigint};
 
+use end::CODES_OF_PROCESS;
 pub(super) use end::go_on;
 pub(crate) use end::{Finish, fail, leave, lock_for_finish, mark_finished};
-pub(crate) use open::{OldRules, OpenedRun, RunChoice, RunFacts, open};
+pub(crate) use open::{LastShape, OldRules, OpenedRun, RunChoice, RunFacts, last, open};
 pub(crate) use treatment::{key_of, note_replay, refuse_unsafe_change};
 
 const FERRY_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -64,6 +65,16 @@ pub(crate) struct RunStanding {
     pub(crate) error_code: Option<String>,
     /// Why it failed.
     pub(crate) error_message: Option<String>,
+}
+
+impl RunStanding {
+    /// Whether it failed for what concerns every worker: one that only one
+    /// process met is no reason for another to give up.
+    pub(crate) fn has_failed_for_all(&self) -> bool {
+        let is_of_process =
+            self.error_code.as_deref().is_some_and(|code| CODES_OF_PROCESS.contains(&code));
+        self.state == RunState::Failed && !is_of_process
+    }
 }
 
 /// How a run stands now.

@@ -103,8 +103,20 @@ struct LastRun {
     dataset: String,
     target: String,
     pii_key_id: Option<String>,
-    has_columns: bool,
-    has_rules: bool,
+    likeness: Likeness,
+    /// Whether it fills tables that take the place of others in the end.
+    fills_tables: bool,
+}
+
+/// How a run began, against the job of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    /// With other checks or expressions.
+    OtherRules,
+    /// With other columns, or other modes of its targets: rows that were loaded
+    /// in one mode are not where another one puts them.
+    OtherColumns,
 }
 
 /// What is to be done to open a run.
@@ -151,7 +163,7 @@ impl LastRun {
         match self.state {
             RunState::Running => true,
             RunState::Finished => false,
-            RunState::Failed | RunState::Stopped => self.has_undone,
+            RunState::Failed | RunState::Stopped => self.has_undone || self.fills_tables,
         }
     }
 
@@ -161,18 +173,19 @@ impl LastRun {
     fn take_up_or(&self, other: Step, facts: &RunFacts<'_>) -> Result<Step, LedgerError> {
         match self.refuse_changes(facts) {
             Ok(()) => Ok(Step::TakeUp(self.run_id)),
-            Err(error) if self.has_undone => Err(error),
+            Err(error) if self.has_undone || self.fills_tables => Err(error),
             Err(_) => Ok(other),
         }
     }
 
     fn refuse_changes(&self, facts: &RunFacts<'_>) -> Result<(), LedgerError> {
         let run = self.run_id;
-        if !self.has_columns {
-            return Err(LedgerError::ColumnsChanged { run });
-        }
-        if !self.has_rules && facts.old_rules == OldRules::Keep {
-            return Err(LedgerError::RulesChanged { run });
+        match self.likeness {
+            Likeness::OtherColumns => return Err(LedgerError::ColumnsChanged { run }),
+            Likeness::OtherRules if facts.old_rules == OldRules::Keep => {
+                return Err(LedgerError::RulesChanged { run });
+            }
+            Likeness::OtherRules | Likeness::Same => {}
         }
         self.refuse_other_dataset(facts)?;
         let settings = [
@@ -215,7 +228,9 @@ async fn lock_last(
 ) -> Result<Option<LastRun>, LedgerError> {
     let row = sqlx::query(
         "SELECT run_id, state, dataset, target, pii_key_id,
-                columns = $2::jsonb AND clean_version = $4 AS has_columns,
+                columns = $2::jsonb AND clean_version = $4
+                    AND rules -> 'target_modes' IS NOT DISTINCT FROM $3::jsonb -> 'target_modes'
+                    AS has_columns,
                 rules = $3::jsonb AS has_rules
          FROM ferry.run WHERE job = $1 ORDER BY run_id DESC LIMIT 1 FOR NO KEY UPDATE",
     )
@@ -233,11 +248,64 @@ async fn lock_last(
         run_id,
         state: RunState::parse(row.try_get("state")?)?,
         has_undone: has_undone_splits(conn, run_id).await?,
+        fills_tables: fills_tables(conn, run_id).await?,
         dataset: row.try_get("dataset")?,
         target: row.try_get("target")?,
         pii_key_id: row.try_get("pii_key_id")?,
-        has_columns: row.try_get("has_columns")?,
-        has_rules: row.try_get("has_rules")?,
+        likeness: match (row.try_get("has_columns")?, row.try_get("has_rules")?) {
+            (false, _) => Likeness::OtherColumns,
+            (true, false) => Likeness::OtherRules,
+            (true, true) => Likeness::Same,
+        },
+    }))
+}
+
+/// Whether a run has loaded something that takes the place of other rows in the end.
+async fn fills_tables(conn: &mut PgConnection, run_id: RunId) -> Result<bool, LedgerError> {
+    let fills = sqlx::query_scalar(
+        "SELECT jsonb_path_exists(rules, '$.target_modes.*.mode ? (@ == \"replace\")')
+                AND EXISTS (SELECT FROM ferry.split AS s WHERE s.run_id = r.run_id)
+         FROM ferry.run AS r WHERE run_id = $1",
+    )
+    .bind(run_id.0)
+    .fetch_one(conn)
+    .await?;
+    Ok(fills)
+}
+
+/// The job's last run, for whoever plans the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastShape {
+    /// The run.
+    pub(crate) run_id: RunId,
+    /// How it stands.
+    pub(crate) state: RunState,
+    /// Whether splits of it are left to do.
+    pub(crate) has_undone: bool,
+    /// Whether it has loaded something that takes the place of other rows in the end.
+    pub(crate) fills_tables: bool,
+}
+
+/// The job's last run, if it ever ran.
+pub(crate) async fn last(
+    conn: &mut PgConnection,
+    job: &str,
+) -> Result<Option<LastShape>, LedgerError> {
+    let row = sqlx::query(
+        "SELECT run_id, state FROM ferry.run WHERE job = $1 ORDER BY run_id DESC LIMIT 1",
+    )
+    .bind(job)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let run_id = RunId(row.try_get("run_id")?);
+    Ok(Some(LastShape {
+        run_id,
+        state: RunState::parse(row.try_get("state")?)?,
+        has_undone: has_undone_splits(conn, run_id).await?,
+        fills_tables: fills_tables(conn, run_id).await?,
     }))
 }
 

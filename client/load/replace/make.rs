@@ -1,6 +1,6 @@
-//! Makes the incoming table of a run, and takes it away again.
+//! Makes the incoming tables of a run that begins.
 //!
-//! It refuses a row for what the target would refuse it for, so that a row is
+//! One refuses a row for what the target would refuse it for, so that a row is
 //! refused while its place in the file is known. It is an ordinary, logged
 //! table: a run fills it over many transactions, and goes on after a crash.
 
@@ -10,8 +10,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use super::layout::{self, Column, ForeignKey, Unique};
-use super::{ReplaceError, Replacement, access, inspect};
-use crate::ledger::RunId;
+use super::{ReplaceError, Replacement, access, inspect, lock_wait};
 use crate::names::{TableName, quote_ident};
 
 /// Indexes of the target that refuse rows, with the constraints they belong to.
@@ -87,23 +86,8 @@ WHERE key.conrelid = $1::oid AND key.contype = 'f'
   )
 ORDER BY key.conname";
 
-/// Incoming tables of a job, but not those of the run `$2`.
-const LIST_LEFTOVERS: &str = "
-SELECT c.relname::text
-FROM pg_catalog.pg_class AS c
-JOIN ferry.run AS r
-  ON r.run_id = substring(c.relname FROM '^incoming_([0-9]{1,18})_[0-9]+$')::bigint
-WHERE c.relnamespace = to_regnamespace('ferry') AND c.relkind = 'r'
-  AND r.job = $1 AND r.run_id IS DISTINCT FROM $2
-ORDER BY c.relname";
-
-/// How long a session that reads a table may be held up by the end of an incoming one.
-///
-/// PostgreSQL locks the tables that it refers to, and whoever comes later waits behind us.
-const SHORT_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
-
-/// Makes the incoming tables of a run unless they are there, and checks that
-/// the targets can be replaced.
+/// Makes the incoming tables of a run that begins, and checks that the targets
+/// can be replaced. What has such a name already was not made by this run.
 ///
 /// All targets that the run replaces are given together, because they may refer
 /// to each other. For one worker at a time: under the lock of the job.
@@ -113,27 +97,22 @@ pub(crate) async fn make_incoming(
 ) -> Result<(), ReplaceError> {
     let targets: Vec<String> = all.iter().map(|each| each.target.to_sql()).collect();
     let mut tx = conn.begin().await?;
+    let mut made = Vec::with_capacity(all.len());
     for replacement in all {
         let found = inspect::check(&mut tx, replacement, all).await?;
-        if !has_incoming(&mut tx, &replacement.incoming).await? {
-            make(&mut tx, replacement, found.oid).await?;
-            refer(&mut tx, replacement, &found, &targets).await?;
-        }
+        refuse_existing(&mut tx, &replacement.incoming).await?;
+        make(&mut tx, replacement, found.oid).await?;
+        made.push((replacement, found));
     }
+    // Last: tables that are referred to stay locked against writers until the
+    // caller's transaction ends.
+    let lock_timeout = lock_wait::set(&mut tx, lock_wait::SHORT).await?;
+    for (replacement, found) in &made {
+        refer(&mut tx, replacement, found, &targets).await?;
+    }
+    lock_wait::set(&mut tx, &lock_timeout).await?;
     tx.commit().await?;
     Ok(())
-}
-
-/// Whether an incoming table is there.
-pub(crate) async fn has_incoming(
-    conn: &mut PgConnection,
-    incoming: &TableName,
-) -> Result<bool, ReplaceError> {
-    let has_table: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
-        .bind(incoming.to_sql())
-        .fetch_one(conn)
-        .await?;
-    Ok(has_table)
 }
 
 /// What the target calls the constraints and unique indexes that have other
@@ -151,47 +130,17 @@ pub(crate) async fn constraint_names(
     Ok(layout::names_of_target(incoming, &list_unique(conn, oid).await?))
 }
 
-/// Drops an incoming table, if it is there; outside of a transaction.
-///
-/// Where another session holds a table that it refers to, it is emptied, and
-/// left for the job's next run to drop: nobody shall wait for it.
-pub(crate) async fn drop_incoming(
+async fn refuse_existing(
     conn: &mut PgConnection,
     incoming: &TableName,
 ) -> Result<(), ReplaceError> {
-    let table = incoming.to_sql();
-    match at_once(conn, format!("DROP TABLE IF EXISTS {table}")).await {
-        Err(ReplaceError::Database(error)) if error.sqlstate().as_deref() == Some("55P03") => {
-            tracing::warn!(%incoming, "incoming table is emptied now and dropped by the next run");
-            at_once(conn, format!("TRUNCATE TABLE {table}")).await
-        }
-        result => result,
-    }
-}
-
-/// Drops incoming tables of this job's other runs; outside of a transaction.
-pub(crate) async fn drop_leftovers(
-    conn: &mut PgConnection,
-    job: &str,
-    current: Option<RunId>,
-) -> Result<(), ReplaceError> {
-    let names: Vec<String> = sqlx::query_scalar(LIST_LEFTOVERS)
-        .bind(job)
-        .bind(current.map(|run_id| run_id.0))
-        .fetch_all(&mut *conn)
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+        .bind(incoming.to_sql())
+        .fetch_one(conn)
         .await?;
-    for name in names {
-        let leftover = TableName { schema: Some("ferry".to_owned()), name };
-        drop_incoming(conn, &leftover).await?;
+    if exists {
+        return Err(ReplaceError::IncomingExists { table: incoming.clone() });
     }
-    Ok(())
-}
-
-async fn at_once(conn: &mut PgConnection, sql: String) -> Result<(), ReplaceError> {
-    let mut tx = conn.begin().await?;
-    sqlx::query(SHORT_LOCK_TIMEOUT).execute(&mut *tx).await?;
-    execute(&mut tx, sql).await?;
-    tx.commit().await?;
     Ok(())
 }
 
@@ -205,10 +154,11 @@ async fn make(
     execute(conn, layout::create(replacement)).await?;
     access::close(conn, incoming).await?;
     for unique in list_unique(conn, target).await? {
-        match layout::add_unique(incoming, &unique) {
-            Some(sql) => execute(conn, sql).await?,
+        if let Some(sql) = layout::add_unique(incoming, &unique) {
+            execute(conn, sql).await?;
+        } else {
             // Its rows are refused with all others, when they replace the old ones.
-            None => tracing::warn!(index = unique.name, "unique index is not understood"),
+            tracing::warn!(index = unique.name, "unique index is not understood");
         }
     }
     let partitions: Vec<Option<String>> =
@@ -238,19 +188,28 @@ async fn refer(
         .fetch_all(&mut *conn)
         .await?;
     for row in rows {
+        let referred =
+            TableName { schema: Some(row.try_get("schema")?), name: row.try_get("table_name")? };
         if !row.try_get::<bool, _>("may_refer")? {
-            let table = TableName {
-                schema: Some(row.try_get("schema")?),
-                name: row.try_get("table_name")?,
-            };
             let role = found.role.clone();
-            let grant = format!("GRANT REFERENCES ON {} TO {}", table.to_sql(), quote_ident(&role));
+            let grant =
+                format!("GRANT REFERENCES ON {} TO {}", referred.to_sql(), quote_ident(&role));
             return Err(ReplaceError::MissingGrant { role, grant });
         }
         let key = ForeignKey { name: row.try_get("name")?, definition: row.try_get("definition")? };
-        execute(conn, layout::add_foreign_key(&replacement.incoming, &key)).await?;
+        let sql = layout::add_foreign_key(&replacement.incoming, &key);
+        execute(conn, sql).await.inspect_err(|error| warn_if_held(error, &referred))?;
     }
     Ok(())
+}
+
+/// PostgreSQL does not say which table it could not lock.
+fn warn_if_held(error: &ReplaceError, table: &TableName) {
+    if let ReplaceError::Database(error) = error
+        && error.sqlstate().as_deref() == Some(lock_wait::IN_VAIN)
+    {
+        tracing::warn!(%table, "a transaction that writes to a table which the target refers to is in the way");
+    }
 }
 
 async fn list_unique(conn: &mut PgConnection, target: i64) -> Result<Vec<Unique>, ReplaceError> {

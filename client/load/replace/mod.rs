@@ -9,18 +9,23 @@
 mod access;
 mod inspect;
 mod layout;
+mod leftovers;
+mod lock_wait;
 mod make;
 mod statements;
 mod swap;
+mod trust;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::database::StatementError;
 use crate::ledger::RunId;
 use crate::names::{TableName, quote_ident};
 
-pub(crate) use make::{
-    constraint_names, drop_incoming, drop_leftovers, has_incoming, make_incoming,
-};
+pub(crate) use leftovers::{drop_incoming, drop_leftovers};
+pub(crate) use make::{constraint_names, make_incoming};
 pub(crate) use swap::replace;
+pub(crate) use trust::check_incoming;
 
 /// PostgreSQL cuts longer names off.
 const NAME_BYTES_MAX: usize = 63;
@@ -92,6 +97,25 @@ pub(crate) enum ReplaceError {
         /// Name of the foreign key.
         constraint: String,
     },
+    /// The name of a table that a run fills is taken before the run begins.
+    #[error(
+        "table {table}, which a new run would make and fill, is there already: run DROP TABLE {}",
+        .table.to_sql()
+    )]
+    IncomingExists {
+        /// What has the name.
+        table: TableName,
+    },
+    /// The table that an unfinished run fills is not as the run made it.
+    #[error("table {table}, which the run fills before it replaces {target}, {fault}")]
+    IncomingUnfit {
+        /// The target.
+        target: TableName,
+        /// What has the name of its incoming table.
+        table: TableName,
+        /// What is wrong, and what to do.
+        fault: &'static str,
+    },
     /// The name for the old rows is taken.
     #[error(
         "the old rows of {target} cannot be kept in {table}, which is there already: rename it"
@@ -161,12 +185,16 @@ pub(crate) fn incoming_name(run_id: RunId, index: usize) -> TableName {
 
 /// Name of the table that keeps the rows that a run replaced.
 pub(crate) fn old_name(target: &TableName, run_id: RunId) -> TableName {
-    let suffix = format!("_before_{run_id}");
-    let mut end = target.name.len().min(NAME_BYTES_MAX - suffix.len());
-    while !target.name.is_char_boundary(end) {
-        end -= 1;
+    let mut suffix = format!("_before_{run_id}");
+    let mut name = target.name.clone();
+    if name.len() + suffix.len() > NAME_BYTES_MAX {
+        // Two long names may begin alike: what is cut off stays as digits.
+        let [first, second, third, fourth, ..]: [u8; 32] = Sha256::digest(&name).into();
+        let digits = u32::from_be_bytes([first, second, third, fourth]);
+        suffix = format!("_{digits:08x}{suffix}");
+        name.truncate(name.floor_char_boundary(NAME_BYTES_MAX - suffix.len()));
     }
-    let name = format!("{}{suffix}", &target.name[..end]);
+    name.push_str(&suffix);
     TableName { schema: target.schema.clone(), name }
 }
 
@@ -190,6 +218,27 @@ mod tests {
         assert!(long.name.len() <= NAME_BYTES_MAX, "{long}");
         assert!(long.name.ends_with("_before_9223372036854775807"), "{long}");
         assert!(long.name.starts_with("üü"), "{long}");
+    }
+
+    #[test]
+    fn old_rows_of_long_names_do_not_share_a_table() {
+        let long = "x".repeat(60);
+        let names: Vec<String> = ["_a", "_b", ""]
+            .map(|end| old_name(&table(&format!("{long}{end}")), RunId(12)).name)
+            .to_vec();
+        assert!(names.iter().all(|name| name.len() == NAME_BYTES_MAX), "{names:?}");
+        assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2], "{names:?}");
+        let fits = "x".repeat(NAME_BYTES_MAX - "_before_12".len());
+        assert_eq!(old_name(&table(&fits), RunId(12)).name, format!("{fits}_before_12"));
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_to_be_dropped() {
+        let error = ReplaceError::IncomingExists { table: incoming_name(RunId(12), 0) };
+        assert_eq!(
+            error.to_string(),
+            "table ferry.incoming_12_0, which a new run would make and fill, is there already: run DROP TABLE \"ferry\".\"incoming_12_0\""
+        );
     }
 
     #[test]

@@ -16,13 +16,13 @@ pub(super) struct Step<'a> {
     pub(super) key_operators: Vec<(String, String)>,
 }
 
-/// Keeps writers away from the targets and their incoming tables, but not readers.
+/// Keeps writers away from the targets, but not readers.
+///
+/// The incoming tables are not locked: all that was to be loaded is committed,
+/// a worker that was overtaken cannot commit any more, and one that hangs in
+/// the middle of a COPY must not keep the run from its end.
 pub(super) fn lock(all: &[Replacement]) -> String {
-    let mut tables: Vec<String> = Vec::new();
-    for replacement in all {
-        tables.push(replacement.target.to_sql());
-        tables.push(replacement.incoming.to_sql());
-    }
+    let mut tables: Vec<String> = all.iter().map(|each| each.target.to_sql()).collect();
     // Two transactions that take the same locks in one order do not meet halfway.
     tables.sort_unstable();
     format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", tables.join(", "))
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(delete_all(&step), r#"DELETE FROM "crm"."U s""#);
         assert_eq!(
             lock(std::slice::from_ref(&replacement)),
-            r#"LOCK TABLE "crm"."U s", "ferry"."incoming_1_0" IN SHARE ROW EXCLUSIVE MODE"#
+            r#"LOCK TABLE "crm"."U s" IN SHARE ROW EXCLUSIVE MODE"#
         );
     }
 

@@ -71,10 +71,6 @@ fn column_texts(rows: &Rows, index: usize) -> Vec<Option<String>> {
     (0..rows.records.num_rows()).map(|row| text_of(column.as_ref(), row)).collect()
 }
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 #[test]
 fn a_file_that_fits_is_not_touched() {
     let others = ["note", "email", "uid"];
@@ -108,7 +104,7 @@ fn what_lacks_is_null_of_its_type() {
     assert!(apply(&fit, &mut rows).is_empty());
     assert_eq!(rows.records.schema(), arrow_schema(&wanted()));
     assert_eq!(column_texts(&rows, 0), [None, None]);
-    assert_eq!(column_texts(&rows, 1), [some("a"), some("b")]);
+    assert_eq!(column_texts(&rows, 1), [Some("a".to_owned()), Some("b".to_owned())]);
     assert_eq!(rows.places, [place(2), place(3)]);
 }
 
@@ -141,7 +137,7 @@ fn every_row_of_a_file_that_lacks_a_column_is_refused() {
     assert_eq!(rejects.len(), 2);
     assert_eq!(rejects[1].place, place(3));
     assert_eq!(rejects[1].reasons, [reason(Code::MISSING_COLUMN, "email")]);
-    assert_eq!(rejects[1].fields, [some("8"), None]);
+    assert_eq!(rejects[1].fields, [Some("8".to_owned()), None]);
 }
 
 #[test]
@@ -151,12 +147,12 @@ fn only_rows_with_a_value_that_nobody_expected_are_refused() {
     let arrays = vec![integers([1, 2]), texts([Some("a"), None]), texts([None, Some("5")])];
     let mut rows = sent(&fit, arrays);
     let rejects = apply(&fit, &mut rows);
-    assert_eq!(column_texts(&rows, 0), [some("1")]);
+    assert_eq!(column_texts(&rows, 0), [Some("1".to_owned())]);
     assert_eq!((rows.records.num_columns(), &rows.places[..]), (2, &[place(2)][..]));
     assert_eq!(rejects.len(), 1);
     assert_eq!(rejects[0].place, place(3));
     assert_eq!(rejects[0].reasons, [reason(Code::UNKNOWN_COLUMN, "phone")]);
-    assert_eq!(rejects[0].fields, [some("2"), None]);
+    assert_eq!(rejects[0].fields, [Some("2".to_owned()), None]);
 }
 
 #[test]
@@ -180,7 +176,7 @@ fn rejects_of_the_source_get_the_wanted_order_and_further_reasons() {
     let missing = || reason(Code::MISSING_COLUMN, "uid");
     let unknown = || reason(Code::UNKNOWN_COLUMN, "phone");
     assert_eq!(rejects[0].reasons, [unknown(), missing()]);
-    assert_eq!(rejects[0].fields, [None, some("a")]);
+    assert_eq!(rejects[0].fields, [None, Some("a".to_owned())]);
     assert_eq!(rejects[1].reasons, [missing()]);
     assert_eq!(rejects[3].reasons, [reason(Code::BAD_UTF8, "email"), unknown(), missing()]);
     assert_eq!(rejects[3].fields, [None, None]);

@@ -83,6 +83,33 @@ fn rows_that_postgresql_refuses_count_towards_the_limit() {
 }
 
 #[test]
+fn a_row_that_is_read_again_counts_once_towards_the_limit() {
+    // All in one transaction, which is rolled back and read again for the sake of one row.
+    let record = |row: usize| match row {
+        900 => noted(row, "crooked"),
+        _ if row.is_multiple_of(100) && row < 700 => good(row).replacen(&row.to_string(), "x", 1),
+        _ => good(row),
+    };
+    let records: Vec<String> = (1..=1000).map(record).collect();
+    for (limit, code) in [(10, 0), (7, 0), (6, 5)] {
+        let trip = Trip::new(&COLUMNS, format!("{HEADER}{}", records.concat()));
+        trip.database.execute(&users("", "", TIDY));
+
+        let outcome = trip.run(&format!("{RULES}[load]\nmax_rejects = {limit}\n"));
+
+        let summary = outcome.expect_code(code).summary();
+        if code == 0 {
+            let rows = json!({ "read": 1000, "loaded": 993, "quarantined": 7, "filtered": 0 });
+            assert_eq!(summary["rows"], rows, "max_rejects = {limit}");
+            assert_eq!(trip.database.count("ferry.quarantine"), 7);
+            assert_eq!(trip.database.count("users"), 993);
+        } else {
+            assert_eq!(summary["error"]["code"], "rejects_over_limit");
+        }
+    }
+}
+
+#[test]
 fn any_rows_may_be_bad_whatever_the_transactions() {
     let mut random = Random::from_environment("any_rows_may_be_bad_whatever");
     let rows: u64 = 6000;

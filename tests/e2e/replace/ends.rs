@@ -1,6 +1,6 @@
 //! A replacement that does not come to its end leaves the old rows, and rows that the table refuses are told apart.
 
-use super::{BY_UID, COLUMNS, SMALL, USERS, assert_no_leftovers, target, trip, users};
+use super::{BY_UID, COLUMNS, SMALL, USERS, assert_no_leftovers, people, target, trip, users};
 use crate::gate;
 use crate::stages::Trip;
 
@@ -120,4 +120,58 @@ fn a_table_that_others_write_to_is_replaced_whole() {
     trip.run(&target("")).expect_code(0);
 
     assert_eq!(users(&trip.database), "1 user, 2 user, 3 user, 4 late");
+}
+
+/// Everything in the database, in an order of its own.
+fn everything(trip: &Trip) -> Vec<String> {
+    let mut rows: Vec<String> = trip.database.dump().split('\x1e').map(str::to_owned).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn a_table_is_not_replaced_with_some_of_the_files() {
+    let trip = trip(1..4, 5..8);
+    for is_first in [true, false] {
+        let before = everything(&trip);
+        for since in ["2d", "2020-01-31"] {
+            let words = ["run", "--json", "--since", since];
+            let outcome = trip.verb(&words, &target("")).expect_code(2);
+            let _ = outcome.expect_text("--since").expect_text("replace");
+            assert_eq!(everything(&trip), before);
+        }
+        let has_ledger = "SELECT to_regclass('ferry.run') IS NOT NULL";
+        assert_eq!(trip.database.value(has_ledger), if is_first { "f" } else { "t" });
+        trip.run(&target("")).expect_code(0);
+        trip.source.write("later.csv", people(7..9));
+    }
+    assert_eq!(users(&trip.database), "1 user, 2 user, 3 user, 7 user, 8 user");
+}
+
+#[test]
+fn a_table_of_somebody_else_is_not_filled() {
+    let trip = trip(1..4, 5..8);
+    let database = &trip.database;
+    trip.run(&target("")).expect_code(0);
+    trip.source.write("later.csv", people(7..9));
+    let next = "SELECT pg_sequence_last_value(pg_get_serial_sequence('ferry.run', 'run_id')\
+                ::regclass) + 1";
+    let incoming = format!("ferry.incoming_{}_0", database.number(next));
+    let role = format!("stranger_{}", database.name);
+    database.execute(&format!(
+        "CREATE ROLE {role}; GRANT USAGE, CREATE ON SCHEMA ferry TO {role}; SET ROLE {role}; \
+         CREATE TABLE {incoming} (uid integer, name text); GRANT ALL ON {incoming} TO PUBLIC"
+    ));
+
+    let outcome = trip.run(&target(""));
+
+    assert_ne!(outcome.code, Some(0), "{}", outcome.text());
+    let _ = outcome.expect_text(&incoming.replace("ferry.", ""));
+    assert_eq!(users(database), "1 user, 2 user, 3 user");
+    assert_eq!(database.value(&format!("SELECT to_regclass('{incoming}') IS NULL")), "f");
+    assert_eq!(database.count(&incoming), 0);
+    database.execute(&format!("DROP TABLE {incoming}; DROP OWNED BY {role}; DROP ROLE {role}"));
+    trip.run(&target("")).expect_code(0);
+    assert_eq!(users(database), "1 user, 2 user, 3 user, 7 user, 8 user");
+    assert_no_leftovers(database);
 }

@@ -30,8 +30,8 @@ fn run(state: RunState, has_undone: bool) -> LastRun {
         dataset: "orders".to_owned(),
         target: "public.orders".to_owned(),
         pii_key_id: None,
-        has_columns: true,
-        has_rules: true,
+        likeness: Likeness::Same,
+        fills_tables: false,
     }
 }
 
@@ -99,9 +99,9 @@ fn a_changed_job_is_refused_as_long_as_splits_are_left() {
         error.to_string()
     };
     let unfinished = || run(RunState::Stopped, true);
-    let columns = refused(LastRun { has_columns: false, ..unfinished() });
+    let columns = refused(LastRun { likeness: Likeness::OtherColumns, ..unfinished() });
     assert!(columns.contains("other columns") && columns.contains("--run new"), "{columns}");
-    let rules = refused(LastRun { has_rules: false, ..unfinished() });
+    let rules = refused(LastRun { likeness: Likeness::OtherRules, ..unfinished() });
     assert!(rules.contains("--new-rules"), "{rules}");
     let target = refused(LastRun { target: "public.old".to_owned(), ..unfinished() });
     assert!(target.contains("target public.old") && target.contains("--run new"), "{target}");
@@ -113,7 +113,7 @@ fn a_changed_job_is_refused_as_long_as_splits_are_left() {
 
 #[test]
 fn a_changed_job_has_no_use_for_a_run_with_nothing_left() {
-    let last = LastRun { has_columns: false, ..run(RunState::Running, false) };
+    let last = LastRun { likeness: Likeness::OtherColumns, ..run(RunState::Running, false) };
     assert_eq!(step(Some(&last), RunChoice::Automatic), Some(Step::Begin));
     assert_eq!(step(Some(&last), RunChoice::Current), Some(Step::Nothing));
     assert_eq!(step(Some(&last), RunChoice::Join), Some(Step::Nothing));
@@ -122,11 +122,22 @@ fn a_changed_job_has_no_use_for_a_run_with_nothing_left() {
 }
 
 #[test]
+fn what_was_filled_beside_a_table_must_still_take_its_place() {
+    let last = LastRun { fills_tables: true, ..run(RunState::Stopped, false) };
+    assert_eq!(step(Some(&last), RunChoice::Automatic), Some(Step::TakeUp(RUN)));
+    assert_eq!(step(Some(&last), RunChoice::Current), Some(Step::TakeUp(RUN)));
+    let other_mode = LastRun { likeness: Likeness::OtherColumns, ..last };
+    let facts = RunFacts { old_rules: OldRules::Replace, ..facts(RunChoice::Automatic) };
+    let error = decide(Some(&other_mode), &facts).expect_err("refused").to_string();
+    assert!(error.contains("--run new"), "{error}");
+}
+
+#[test]
 fn new_rules_and_new_runs_are_ways_out() {
-    let other_rules = LastRun { has_rules: false, ..run(RunState::Stopped, true) };
+    let other_rules = LastRun { likeness: Likeness::OtherRules, ..run(RunState::Stopped, true) };
     let replaced = RunFacts { old_rules: OldRules::Replace, ..facts(RunChoice::Automatic) };
     assert_eq!(decide(Some(&other_rules), &replaced).ok(), Some(Step::TakeUp(RUN)));
-    let changed = LastRun { has_columns: false, has_rules: false, ..run(RunState::Failed, true) };
+    let changed = LastRun { likeness: Likeness::OtherColumns, ..run(RunState::Failed, true) };
     assert_eq!(step(Some(&changed), RunChoice::New), Some(Step::Begin));
     let other_dataset = LastRun { dataset: "old".to_owned(), ..run(RunState::Failed, true) };
     let refused = decide(Some(&other_dataset), &facts(RunChoice::New));
