@@ -30,6 +30,8 @@ const TOUCHED_TWICE: &str = "21000";
 const PASSING: [&str; 8] = ["25P03", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"];
 /// Class of what befalls a connection.
 const CLASS_OF_CONNECTIONS: &str = "08";
+/// What a column says of bytes that are none of its type: it will again.
+const PROTOCOL_VIOLATION: &str = "08P01";
 
 /// A statement that failed. It has no source, and its `Debug` is its `Display`:
 /// nothing that prints it, or its causes, can print a value.
@@ -122,7 +124,9 @@ pub(super) fn sqlstate(error: &sqlx::Error) -> Option<String> {
 
 /// Whether what a SQLSTATE stands for is over after a while.
 pub(super) fn is_passing(sqlstate: &str) -> bool {
-    PASSING.contains(&sqlstate) || sqlstate.starts_with(CLASS_OF_CONNECTIONS)
+    let is_of_connection =
+        sqlstate.starts_with(CLASS_OF_CONNECTIONS) && sqlstate != PROTOCOL_VIOLATION;
+    is_of_connection || PASSING.contains(&sqlstate)
 }
 
 fn is_of_row(sqlstate: &str) -> bool {
@@ -210,6 +214,9 @@ impl fmt::Display for Refusal<'_> {
 fn meaning(sqlstate: &str) -> &'static str {
     match sqlstate {
         "21000" => "a statement would write a row twice",
+        PROTOCOL_VIOLATION => {
+            "a column does not take the bytes that it is sent: was its type changed? run again"
+        }
         "23502" => "a row lacks a value that the table requires",
         "23503" => "a row refers to another one that is not there",
         "23505" => "a row repeats a key that must be unique",

@@ -185,7 +185,7 @@ impl Careful<'_> {
         let mut outcome = self.try_rows(rows, judgement).await?;
         // Of rows with one key the last one must stay the last.
         let may_come_later = self.tables.iter().all(TableLoad::is_append);
-        for _ in 0..SECOND_TRIES_MAX {
+        for attempt in 0..SECOND_TRIES_MAX {
             let waiting = outcome.waiting();
             if waiting.is_empty() || !may_come_later {
                 break;
@@ -193,7 +193,12 @@ impl Careful<'_> {
             let number = |row: &usize| self.places[*row].row_number;
             let numbers: Vec<u64> = waiting.iter().map(number).collect();
             staged::keep(self.connection, self.tables, &numbers).await?;
-            let again = self.try_rows(&waiting, judgement).await?;
+            // Backwards first: rows that each refer to the next one then come in one go.
+            let order: Vec<usize> = match attempt % 2 {
+                0 => waiting.iter().rev().copied().collect(),
+                _ => waiting.clone(),
+            };
+            let again = self.try_rows(&order, judgement).await?;
             let has_got_on = again.refused.len() < waiting.len();
             outcome.take_second(&waiting, again);
             if !has_got_on {
@@ -240,7 +245,8 @@ impl Careful<'_> {
         judgement: Judgement,
     ) -> Result<Vec<u64>, CopyError> {
         let number = |index: usize| self.places[rows[index]].row_number;
-        let numbers = (number(range.rows.start), number(range.rows.end - 1));
+        let (one, other) = (number(range.rows.start), number(range.rows.end - 1));
+        let numbers = (one.min(other), one.max(other));
         let count = range.rows.len() as u64;
         let mut written = Vec::with_capacity(self.tables.len());
         for table in self.tables {

@@ -106,7 +106,7 @@ pub(crate) async fn survey(
     let last_run = memory.last.map(|last| last.run_id);
     let unfinished = memory.last.filter(|last| last.has_undone).map(|last| last.run_id);
     Ok(Survey {
-        given_up: given_up(job, options, &memory, &plan),
+        given_up: given_up(job, &memory, &plan),
         plan,
         superseded,
         drift,
@@ -215,18 +215,14 @@ fn leave_out_older(plan: &mut Plan, since_unix_nanos: i64) {
     plan.splits.retain(|split| left.contains(split.file.as_str()));
 }
 
-/// Files that were rewritten, or are gone, where the job is to leave such alone:
-/// what was not loaded of them cannot be read any more.
-fn given_up(job: &Job, options: &RunOptions, memory: &Memory, plan: &Plan) -> Vec<FileId> {
-    let is_planned = matches!(options.choice, RunChoice::Automatic | RunChoice::New);
-    if job.load.rewritten != RewrittenPolicy::Ignore || replaces(job) || !is_planned {
+/// Files that were rewritten where the job is to leave such alone: what was not
+/// loaded of them cannot be read any more. One that is gone may come back.
+fn given_up(job: &Job, memory: &Memory, plan: &Plan) -> Vec<FileId> {
+    if job.load.rewritten != RewrittenPolicy::Ignore || replaces(job) {
         return Vec::new();
     }
-    let is_lost = |known: &&KnownFile| {
-        let file = plan.files.iter().find(|file| file.name == known.name);
-        // One that is only left out by its age is neither.
-        file.map_or(options.since_unix_nanos.is_none(), |file| file.state == FileState::Rewritten)
-    };
+    let rewritten = names_of(plan, FileState::Rewritten);
+    let is_lost = |known: &&KnownFile| rewritten.contains(&known.name.as_str());
     memory.known.iter().filter(is_lost).map(|known| known.file_id).collect()
 }
 

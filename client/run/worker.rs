@@ -15,9 +15,9 @@ use super::retry::Attempts;
 use super::session::Session;
 use super::{unless_stopped, whole_seconds, workplace};
 use crate::error::{ClientError, Trouble};
-use crate::ledger::LedgerError;
 use crate::ledger::runs::{self, RunState};
 use crate::ledger::splits::{self, ClaimedSplit};
+use crate::ledger::{LedgerError, workers};
 use crate::load::commit::{CommitLimits, Committed};
 use crate::load::table::Pace;
 use crate::pipeline::{LoadEnd, SplitLoad};
@@ -74,7 +74,11 @@ impl Worker {
             } else if self.is_done(session).await? {
                 return Ok(());
             } else {
-                if !std::mem::replace(&mut is_waiting, true) {
+                if std::mem::replace(&mut is_waiting, true) {
+                    // One that stands still between its last statement and COMMIT
+                    // has its split locked: nobody could claim it.
+                    workers::end_lapsed(&mut session.connection, self.crew.run_id).await?;
+                } else {
                     tracing::info!("waiting for splits that another worker holds");
                 }
                 self.wait_for_split().await;

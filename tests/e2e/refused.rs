@@ -2,6 +2,7 @@
 
 mod among;
 mod pace;
+mod referring;
 
 use serde_json::json;
 
