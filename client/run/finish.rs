@@ -55,7 +55,7 @@ pub(super) async fn finish(
     accounts::refuse_open(&files)?;
     let rows = accounts::sum(&files);
     RejectGuard::new(job.load.max_rejects, 0, rows).check_at_end()?;
-    // A source without a file says nothing of what the tables should hold.
+    // A source without a record says nothing of what the tables should hold.
     let mut replaced = Vec::new();
     if !files.is_empty() {
         replaced = replace_tables(job, replacements, &mut transaction).await?;

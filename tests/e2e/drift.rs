@@ -48,6 +48,7 @@ fn change(trip: &mut Trip) {
 /// A way to drift, and words that tell of it.
 type Way = (fn(&mut Trip), [&'static str; 2]);
 
+/// Each of them once.
 const DRIFTS: [Way; 3] = [
     (appear, ["city", "second.csv"]),
     (vanish, ["name", "second.csv"]),
