@@ -174,16 +174,16 @@ impl Committer<'_> {
         };
         let intake = Intake { chunks, shutdown, is_over, deadline, bytes_max };
         let mut taken = Taken::new(from, self.tables.len());
-        let refused = match pace {
-            Pace::Swift => self.commit_swiftly(first, intake, &mut taken).await?,
-            Pace::Careful => self.commit_carefully(first, intake, &mut taken).await?,
-        };
+        let refused = self.transact(first, intake, &mut taken).await?;
         self.position = taken.end;
         Ok(Committed { end: taken.end, refused })
     }
 
-    /// Streams rows into the transaction as they come; none of them may be refused.
-    async fn commit_swiftly(
+    /// One transaction; returns how many rows PostgreSQL refused in it.
+    ///
+    /// Swiftly, rows are streamed as they come and none may be refused;
+    /// carefully, all of them are taken up before it begins.
+    async fn transact(
         &mut self,
         first: Chunk,
         mut intake: Intake<'_>,
@@ -191,36 +191,26 @@ impl Committer<'_> {
     ) -> Result<u64, LoadError> {
         let (from, pace) = (self.position, self.pace);
         let failed = |error: sqlx::Error| LoadError::of_database(error, from, pace);
-        let refused = |error: CopyError| LoadError::Copy { error, from, pace };
-        let mut transaction = self.connection.begin().await.map_err(failed)?;
-        let loading = swift::load(&mut transaction, self.tables, first, &mut intake, taken);
-        let written = loading.await.map_err(refused)?;
-        refuse_other_shape(&mut transaction, self.tables, failed).await?;
-        record(&mut transaction, self.claim, from, taken, &written, self.limits).await?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(0)
-    }
-
-    /// Takes up all rows before the transaction begins; returns how many are refused.
-    async fn commit_carefully(
-        &mut self,
-        first: Chunk,
-        mut intake: Intake<'_>,
-        taken: &mut Taken,
-    ) -> Result<u64, LoadError> {
-        let (from, pace) = (self.position, self.pace);
-        let failed = |error: sqlx::Error| LoadError::of_database(error, from, pace);
-        let refused = |error: CopyError| LoadError::Copy { error, from, pace };
-        intake.take_all(first, taken).await;
+        let streamed = match pace {
+            Pace::Swift => Some(first),
+            Pace::Careful => {
+                intake.take_all(first, taken).await;
+                None
+            }
+        };
+        let is_careful = streamed.is_none();
         let refused_before = taken.counts.quarantined;
+        let (tables, file) = (self.tables, &self.claim.split.file);
         let mut transaction = self.connection.begin().await.map_err(failed)?;
-        let file = &self.claim.split.file;
-        let loading = careful::load(&mut transaction, self.tables, file, taken);
-        let written = loading.await.map_err(refused)?;
-        refuse_other_shape(&mut transaction, self.tables, failed).await?;
+        let loaded = match streamed {
+            Some(first) => swift::load(&mut transaction, tables, first, &mut intake, taken).await,
+            None => careful::load(&mut transaction, tables, file, taken).await,
+        };
+        let written = loaded.map_err(|error| LoadError::Copy { error, from, pace })?;
+        refuse_other_shape(&mut transaction, tables, failed).await?;
         record(&mut transaction, self.claim, from, taken, &written, self.limits).await?;
         transaction.commit().await.map_err(failed)?;
-        let refused = taken.counts.quarantined - refused_before;
+        let refused = if is_careful { taken.counts.quarantined - refused_before } else { 0 };
         if refused > 0 {
             // The transaction is over; whether the load is, is judged after each of them.
             (intake.is_over)(0, refused);
