@@ -62,8 +62,16 @@ impl Code {
     pub const TOO_MANY_FIELDS: Self = Self::known("too_many_fields");
     /// A quote was opened and never closed.
     pub const UNCLOSED_QUOTE: Self = Self::known("unclosed_quote");
+    /// A quote stands inside an unquoted field, or text behind a closing quote.
+    pub const STRAY_QUOTE: Self = Self::known("stray_quote");
+    /// A field is longer than its source allows.
+    pub const FIELD_TOO_LARGE: Self = Self::known("field_too_large");
+    /// The record is longer than its source allows, and was skipped unread.
+    pub const RECORD_TOO_LARGE: Self = Self::known("record_too_large");
     /// A field is not UTF-8.
     pub const BAD_UTF8: Self = Self::known("bad_utf8");
+    /// A field holds bytes that mean nothing in the encoding of its file, other than UTF-8.
+    pub const BAD_ENCODING: Self = Self::known("bad_encoding");
     /// A text holds a NUL byte, which PostgreSQL cannot store.
     pub const NUL_BYTE: Self = Self::known("nul_byte");
     /// A field is not one of the words for true and false.

@@ -15,16 +15,19 @@ use arrow_array::types::{
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray,
 };
-use arrow_buffer::{
-    BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer,
-};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
+use chrono_tz::Tz;
 
+use super::bytes::{Bytes, ROWS_AT_FIRST, push, take, with_room};
+use super::encoded::ByteEncoding;
+use super::format::{FieldFormat, is_number};
+use super::number_words::NumberReader;
 use super::numeric::{DecimalFormat, numeric_text};
+use super::pattern::Pattern;
+use super::words::BooleanWords;
 use super::{fields, numbers, times};
 
-/// Rows that a column has room for at first.
-const ROWS_AT_FIRST: usize = 1024;
 /// Bytes of a UUID.
 const UUID_BYTES: usize = 16;
 
@@ -54,6 +57,16 @@ enum Values {
     Uuid(Vec<u8>),
     Jsonb(Bytes),
     Bytea(Bytes),
+    /// A number that is written in another way, of any of the types above.
+    NumberAs(Box<NumberReader>, Box<Values>),
+    BooleanAs(Arc<BooleanWords>, BooleanBufferBuilder),
+    DateAs(Arc<Pattern>, Vec<i32>),
+    TimeAs(Arc<Pattern>, Vec<i64>),
+    TimestampAs(Arc<Pattern>, Vec<i64>),
+    /// The clock of fields without a zone, UTC if there is none.
+    TimestamptzAs(Arc<Pattern>, Option<Tz>, Vec<i64>),
+    TimestamptzIn(Tz, Vec<i64>),
+    ByteaAs(ByteEncoding, Bytes),
 }
 
 /// Its values are not shown: they may be personal data.
@@ -67,11 +80,20 @@ impl ColumnBuilder {
     /// An empty column.
     #[must_use]
     pub fn new(column_type: ColumnType) -> Self {
-        Self {
-            values: Values::new(column_type),
-            validity: NullBufferBuilder::new(ROWS_AT_FIRST),
-            data_type: column_type.arrow_type(),
-        }
+        Self::of(column_type, Values::new(column_type))
+    }
+
+    /// An empty column, whose fields are written as the format says.
+    ///
+    /// What it says of other types does nothing: text is taken as it is.
+    #[must_use]
+    pub fn with_format(column_type: ColumnType, format: &FieldFormat) -> Self {
+        Self::of(column_type, Values::with_format(column_type, format))
+    }
+
+    fn of(column_type: ColumnType, values: Values) -> Self {
+        let validity = NullBufferBuilder::new(ROWS_AT_FIRST);
+        Self { values, validity, data_type: column_type.arrow_type() }
     }
 
     /// Parses a field, `None` for null, into one more row; returns the bytes
@@ -88,6 +110,23 @@ impl ColumnBuilder {
         }
     }
 
+    /// The same for a field that is known to be UTF-8 without NUL.
+    #[inline]
+    pub fn append_clean(&mut self, field: Option<&[u8]>) -> Result<usize, Code> {
+        let Some(text) = field else {
+            return self.append(None);
+        };
+        let bytes = match &mut self.values {
+            Values::Text(values) => values.append(text)?,
+            Values::Varchar(length_max, values) if text.len() <= *length_max => {
+                values.append(text)?
+            }
+            values => values.append(text)?,
+        };
+        self.validity.append_non_null();
+        Ok(bytes)
+    }
+
     /// Forgets every row after the first `rows`.
     pub fn truncate(&mut self, rows: usize) {
         self.values.truncate(rows);
@@ -97,36 +136,7 @@ impl ColumnBuilder {
     /// Turns the rows into an array and begins anew.
     pub fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.validity.finish();
-        let data_type = &self.data_type;
-        match &mut self.values {
-            Values::Boolean(values) => Ok(Arc::new(BooleanArray::new(values.finish(), nulls))),
-            Values::Smallint(values) => primitive::<Int16Type>(values, nulls, data_type),
-            Values::Integer(values) => primitive::<Int32Type>(values, nulls, data_type),
-            Values::Bigint(values) => primitive::<Int64Type>(values, nulls, data_type),
-            Values::Real(values) => primitive::<Float32Type>(values, nulls, data_type),
-            Values::DoublePrecision(values) => primitive::<Float64Type>(values, nulls, data_type),
-            Values::Decimal(_, values) => primitive::<Decimal128Type>(values, nulls, data_type),
-            Values::Date(values) => primitive::<Date32Type>(values, nulls, data_type),
-            Values::Time(values) => primitive::<Time64MicrosecondType>(values, nulls, data_type),
-            Values::Timestamp(values) | Values::Timestamptz(values) => {
-                primitive::<TimestampMicrosecondType>(values, nulls, data_type)
-            }
-            Values::Uuid(values) => {
-                let values = Buffer::from_vec(take(values));
-                Ok(Arc::new(FixedSizeBinaryArray::try_new(16, values, nulls)?))
-            }
-            Values::Bytea(values) => {
-                let (offsets, bytes) = values.finish();
-                Ok(Arc::new(BinaryArray::try_new(offsets, bytes, nulls)?))
-            }
-            Values::Text(values)
-            | Values::Varchar(_, values)
-            | Values::WideNumeric(_, values)
-            | Values::Jsonb(values) => {
-                let (offsets, bytes) = values.finish();
-                Ok(Arc::new(StringArray::try_new(offsets, bytes, nulls)?))
-            }
-        }
+        self.values.finish(nulls, &self.data_type)
     }
 }
 
@@ -155,6 +165,38 @@ impl Values {
             ColumnType::Uuid => Self::Uuid(Vec::with_capacity(ROWS_AT_FIRST * UUID_BYTES)),
             ColumnType::Jsonb => Self::Jsonb(Bytes::new()),
             ColumnType::Bytea => Self::Bytea(Bytes::new()),
+        }
+    }
+
+    fn with_format(column_type: ColumnType, format: &FieldFormat) -> Self {
+        let plain = Self::new(column_type);
+        match (plain, format) {
+            (Self::Boolean(values), FieldFormat { boolean: Some(words), .. }) => {
+                Self::BooleanAs(Arc::clone(words), values)
+            }
+            (Self::Date(values), FieldFormat { pattern: Some(pattern), .. }) => {
+                Self::DateAs(Arc::clone(pattern), values)
+            }
+            (Self::Time(values), FieldFormat { pattern: Some(pattern), .. }) => {
+                Self::TimeAs(Arc::clone(pattern), values)
+            }
+            (Self::Timestamp(values), FieldFormat { pattern: Some(pattern), .. }) => {
+                Self::TimestampAs(Arc::clone(pattern), values)
+            }
+            (Self::Timestamptz(values), FieldFormat { pattern: Some(pattern), .. }) => {
+                Self::TimestamptzAs(Arc::clone(pattern), format.time_zone, values)
+            }
+            (Self::Timestamptz(values), FieldFormat { time_zone: Some(place), .. }) => {
+                Self::TimestamptzIn(*place, values)
+            }
+            (Self::Bytea(values), FieldFormat { bytes: Some(encoding), .. }) => {
+                Self::ByteaAs(*encoding, values)
+            }
+            (plain, FieldFormat { number: Some(words), .. }) if is_number(column_type) => {
+                let reader = NumberReader::new(Arc::clone(words), column_type);
+                Self::NumberAs(Box::new(reader), Box::new(plain))
+            }
+            (plain, _) => plain,
         }
     }
 
@@ -188,21 +230,44 @@ impl Values {
                 fields::bytea(field, &mut values.bytes)?;
                 values.close()
             }
+            Self::NumberAs(reader, values) => values.append(reader.read(field)?),
+            Self::BooleanAs(words, values) => {
+                values.append(words.read(field)?);
+                Ok(1)
+            }
+            Self::DateAs(pattern, values) => Ok(push(values, pattern.date(field)?)),
+            Self::TimeAs(pattern, values) => Ok(push(values, pattern.time(field)?)),
+            Self::TimestampAs(pattern, values) => Ok(push(values, pattern.timestamp(field)?)),
+            Self::TimestamptzAs(pattern, place, values) => {
+                Ok(push(values, pattern.timestamptz(field, *place)?))
+            }
+            Self::TimestamptzIn(place, values) => {
+                Ok(push(values, times::timestamptz_in(field, *place)?))
+            }
+            Self::ByteaAs(encoding, values) => {
+                encoding.read(field, &mut values.bytes)?;
+                values.close()
+            }
         }
     }
 
     fn append_null(&mut self) -> usize {
         match self {
-            Self::Boolean(values) => {
+            Self::NumberAs(_, values) => values.append_null(),
+            Self::Boolean(values) | Self::BooleanAs(_, values) => {
                 values.append(false);
                 1
             }
             Self::Smallint(values) => push(values, 0),
-            Self::Integer(values) | Self::Date(values) => push(values, 0),
+            Self::Integer(values) | Self::Date(values) | Self::DateAs(_, values) => push(values, 0),
             Self::Bigint(values)
             | Self::Time(values)
             | Self::Timestamp(values)
-            | Self::Timestamptz(values) => push(values, 0),
+            | Self::Timestamptz(values)
+            | Self::TimeAs(_, values)
+            | Self::TimestampAs(_, values)
+            | Self::TimestamptzAs(_, _, values)
+            | Self::TimestamptzIn(_, values) => push(values, 0),
             Self::Real(values) => push(values, 0.0),
             Self::DoublePrecision(values) => push(values, 0.0),
             Self::Decimal(_, values) => push(values, 0),
@@ -214,19 +279,27 @@ impl Values {
             | Self::Varchar(_, values)
             | Self::WideNumeric(_, values)
             | Self::Jsonb(values)
-            | Self::Bytea(values) => values.append_empty(),
+            | Self::Bytea(values)
+            | Self::ByteaAs(_, values) => values.append_empty(),
         }
     }
 
     fn truncate(&mut self, rows: usize) {
         match self {
-            Self::Boolean(values) => values.truncate(rows),
+            Self::NumberAs(_, values) => values.truncate(rows),
+            Self::Boolean(values) | Self::BooleanAs(_, values) => values.truncate(rows),
             Self::Smallint(values) => values.truncate(rows),
-            Self::Integer(values) | Self::Date(values) => values.truncate(rows),
+            Self::Integer(values) | Self::Date(values) | Self::DateAs(_, values) => {
+                values.truncate(rows);
+            }
             Self::Bigint(values)
             | Self::Time(values)
             | Self::Timestamp(values)
-            | Self::Timestamptz(values) => values.truncate(rows),
+            | Self::Timestamptz(values)
+            | Self::TimeAs(_, values)
+            | Self::TimestampAs(_, values)
+            | Self::TimestamptzAs(_, _, values)
+            | Self::TimestamptzIn(_, values) => values.truncate(rows),
             Self::Real(values) => values.truncate(rows),
             Self::DoublePrecision(values) => values.truncate(rows),
             Self::Decimal(_, values) => values.truncate(rows),
@@ -235,73 +308,58 @@ impl Values {
             | Self::Varchar(_, values)
             | Self::WideNumeric(_, values)
             | Self::Jsonb(values)
-            | Self::Bytea(values) => values.truncate(rows),
+            | Self::Bytea(values)
+            | Self::ByteaAs(_, values) => values.truncate(rows),
         }
     }
-}
 
-/// Values of different lengths, end to end.
-struct Bytes {
-    /// Where each value begins; the last entry is where the last one ends.
-    offsets: Vec<i32>,
-    bytes: Vec<u8>,
-}
-
-impl Bytes {
-    fn new() -> Self {
-        let mut offsets = with_room();
-        offsets.push(0);
-        Self { offsets, bytes: Vec::new() }
+    /// Turns the values into an array and begins anew.
+    fn finish(
+        &mut self,
+        nulls: Option<NullBuffer>,
+        data_type: &DataType,
+    ) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::NumberAs(_, values) => values.finish(nulls, data_type),
+            Self::Boolean(values) | Self::BooleanAs(_, values) => {
+                Ok(Arc::new(BooleanArray::new(values.finish(), nulls)))
+            }
+            Self::Smallint(values) => primitive::<Int16Type>(values, nulls, data_type),
+            Self::Integer(values) => primitive::<Int32Type>(values, nulls, data_type),
+            Self::Bigint(values) => primitive::<Int64Type>(values, nulls, data_type),
+            Self::Real(values) => primitive::<Float32Type>(values, nulls, data_type),
+            Self::DoublePrecision(values) => primitive::<Float64Type>(values, nulls, data_type),
+            Self::Decimal(_, values) => primitive::<Decimal128Type>(values, nulls, data_type),
+            Self::Date(values) | Self::DateAs(_, values) => {
+                primitive::<Date32Type>(values, nulls, data_type)
+            }
+            Self::Time(values) | Self::TimeAs(_, values) => {
+                primitive::<Time64MicrosecondType>(values, nulls, data_type)
+            }
+            Self::Timestamp(values)
+            | Self::Timestamptz(values)
+            | Self::TimestampAs(_, values)
+            | Self::TimestamptzAs(_, _, values)
+            | Self::TimestamptzIn(_, values) => {
+                primitive::<TimestampMicrosecondType>(values, nulls, data_type)
+            }
+            Self::Uuid(values) => {
+                let values = Buffer::from_vec(take(values));
+                Ok(Arc::new(FixedSizeBinaryArray::try_new(16, values, nulls)?))
+            }
+            Self::Bytea(values) | Self::ByteaAs(_, values) => {
+                let (offsets, bytes) = values.finish();
+                Ok(Arc::new(BinaryArray::try_new(offsets, bytes, nulls)?))
+            }
+            Self::Text(values)
+            | Self::Varchar(_, values)
+            | Self::WideNumeric(_, values)
+            | Self::Jsonb(values) => {
+                let (offsets, bytes) = values.finish();
+                Ok(Arc::new(StringArray::try_new(offsets, bytes, nulls)?))
+            }
+        }
     }
-
-    #[inline]
-    fn append(&mut self, value: &[u8]) -> Result<usize, Code> {
-        self.bytes.extend_from_slice(value);
-        self.close()
-    }
-
-    fn append_empty(&mut self) -> usize {
-        let end = self.offsets[self.offsets.len() - 1];
-        push(&mut self.offsets, end)
-    }
-
-    /// Ends a value whose bytes are there; returns the bytes that it takes.
-    #[inline]
-    fn close(&mut self) -> Result<usize, Code> {
-        let start = self.offsets[self.offsets.len() - 1];
-        let end = i32::try_from(self.bytes.len()).map_err(|_| Code::TOO_LONG)?;
-        let length = usize::try_from(end - start).unwrap_or(0);
-        Ok(push(&mut self.offsets, end) + length)
-    }
-
-    fn truncate(&mut self, rows: usize) {
-        self.offsets.truncate(rows + 1);
-        let end = self.offsets[self.offsets.len() - 1];
-        self.bytes.truncate(usize::try_from(end).unwrap_or(0));
-    }
-
-    fn finish(&mut self) -> (OffsetBuffer<i32>, Buffer) {
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(take(&mut self.offsets)));
-        self.offsets.push(0);
-        (offsets, Buffer::from_vec(take(&mut self.bytes)))
-    }
-}
-
-fn with_room<T>() -> Vec<T> {
-    Vec::with_capacity(ROWS_AT_FIRST)
-}
-
-/// Appends a value; returns the bytes that it takes.
-#[inline]
-fn push<T>(values: &mut Vec<T>, value: T) -> usize {
-    values.push(value);
-    size_of::<T>()
-}
-
-/// Takes the values out; the next batch is probably as large as this one.
-fn take<T>(values: &mut Vec<T>) -> Vec<T> {
-    let next = Vec::with_capacity(values.len());
-    std::mem::replace(values, next)
 }
 
 fn primitive<T: ArrowPrimitiveType>(

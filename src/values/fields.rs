@@ -85,7 +85,11 @@ fn parse_uuid(field: &[u8]) -> Option<[u8; 16]> {
 ///
 /// After an error `bytes` may end with some of them.
 pub(super) fn bytea(field: &[u8], bytes: &mut Vec<u8>) -> Result<(), Code> {
-    let digits = field.strip_prefix(b"\\x").ok_or(Code::BAD_BYTEA)?;
+    hex_bytes(field.strip_prefix(b"\\x").ok_or(Code::BAD_BYTEA)?, bytes)
+}
+
+/// Pairs of hexadecimal digits, whose bytes are put behind `bytes`.
+pub(super) fn hex_bytes(digits: &[u8], bytes: &mut Vec<u8>) -> Result<(), Code> {
     let (pairs, odd) = digits.as_chunks::<2>();
     if !odd.is_empty() {
         return Err(Code::BAD_BYTEA);
