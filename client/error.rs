@@ -1,6 +1,7 @@
 //! Every way in which the program ends badly, each with its exit code.
 
 mod trouble;
+mod unreadable;
 
 use crate::check::{CheckError, CheckFailure};
 use crate::clean::CleanError;
@@ -18,6 +19,7 @@ use crate::pipeline::PipelineError;
 use crate::receive::SourceError;
 
 pub(crate) use trouble::Trouble;
+pub(crate) use unreadable::{RunLeft, UnreadableFiles};
 
 /// Exit codes, as `docs/exit-codes.md` lists them.
 mod exit {
@@ -83,6 +85,9 @@ pub(crate) enum ClientError {
         /// Names of the files.
         files: String,
     },
+    /// Files could not be read, or not to their end.
+    #[error("{0}")]
+    FilesUnreadable(UnreadableFiles),
     /// The target vanished after rows were loaded into it.
     #[error(
         "table {table} does not exist, and rows that this job has loaded before would be missing in a new one: use another job name (--name) to load all again, or make the table yourself"
@@ -221,6 +226,7 @@ impl ClientError {
             Self::Ledger(error) => ledger_class(error),
             Self::Pipeline(error) => pipeline_class(error),
             Self::Rewritten { .. } => ("file_rewritten", exit::SOURCE_REFUSED),
+            Self::FilesUnreadable(_) => ("files_unreadable", exit::SOURCE_REFUSED),
             Self::RejectsOverLimit { .. } => ("rejects_over_limit", exit::REJECTS_OVER_LIMIT),
             Self::AccountsOpen { .. } => ("accounts_open", exit::ACCOUNTS_OPEN),
             Self::Interrupted | Self::Demo(DemoError::Interrupted) => {

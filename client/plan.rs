@@ -13,7 +13,8 @@ use crate::output;
 use crate::pipeline::Stages;
 use crate::receive::{self, Plan, PlannedFile, Source};
 use crate::run::{
-    APPLICATION_NAME, Destination, RunOptions, Survey, refuse_rewritten, stages, survey, suspects,
+    APPLICATION_NAME, Destination, RunOptions, Survey, refuse_part_of_rows, refuse_rewritten,
+    stages, survey, suspects,
 };
 
 /// Prints the plan of a job.
@@ -43,6 +44,7 @@ pub(crate) async fn show(job: &Job, options: &RunOptions) -> Result<(), ClientEr
     show_files(&survey);
     show_suspects(job, &mut source, &stages, &survey.plan).await?;
     refuse_rewritten(&survey, job)?;
+    refuse_part_of_rows(&survey, job)?;
     Ok(survey.drift.judge(job.load.drift)?)
 }
 
@@ -166,7 +168,10 @@ fn show_files(survey: &Survey) {
         let count = survey.superseded.len();
         output::line(format!("loaded from their start again, or left out: {count} known files"));
     }
-    if plan.files.is_empty() {
+    for problem in &plan.problems {
+        output::line(format!("cannot be read to its end: {problem}"));
+    }
+    if plan.files.is_empty() && plan.problems.is_empty() {
         output::line("none: the dataset's globs match no file");
         return;
     }

@@ -96,6 +96,9 @@ fn print(runs: &[RunSummary], files: &[FileStatus]) {
     if !files.is_empty() {
         output::heading(format!("files of job {}", last.job));
         output::line(files_table(files).to_string());
+        for problem in files.iter().filter_map(|file| file.problem.as_ref()) {
+            output::line(format!("could not be read to its end: {problem}"));
+        }
     }
 }
 
@@ -130,6 +133,7 @@ fn to_json(job: Option<&str>, runs: &[RunSummary], files: &[FileStatus]) -> Stri
             "filtered": file.filtered,
             "rows_left": file.rows_left,
             "last_commit_at": file.last_commit_at,
+            "problem": file.problem,
         })
     };
     let files: Vec<_> = files.iter().map(file_json).collect();
@@ -139,6 +143,7 @@ fn to_json(job: Option<&str>, runs: &[RunSummary], files: &[FileStatus]) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::files::FileProblem;
 
     #[test]
     fn a_file_tells_what_is_left_of_it() {
@@ -152,6 +157,11 @@ mod tests {
             filtered: 3,
             rows_left: 40,
             last_commit_at: Some("2026-01-31 12:00:00 UTC".to_owned()),
+            problem: Some(FileProblem {
+                file: "a.csv".to_owned(),
+                reason: "ARCHIVE_DAMAGED".to_owned(),
+                message: "it ends early".to_owned(),
+            }),
         };
         let files = [file];
         let table = files_table(&files).to_string();
@@ -162,6 +172,7 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(document["job"], "customers");
         assert_eq!(document["files"][0]["rows_left"], 40);
+        assert_eq!(document["files"][0]["problem"]["reason"], "ARCHIVE_DAMAGED");
         assert_eq!(document["files"][0]["last_commit_at"], "2026-01-31 12:00:00 UTC");
     }
 }

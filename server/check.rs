@@ -1,17 +1,29 @@
 //! Turns the catalog into a report of every dataset's files and columns, and what is wrong with them.
 
+mod layout;
+mod trial;
+
 use std::collections::BTreeSet;
 
 use ferry::host::settings::nearest;
 use ferry::schema::Column;
 
 use crate::catalog::Catalog;
+use crate::catalog::archive::Compression;
 use crate::catalog::dataset::Dataset;
+use crate::catalog::files::SourceFile;
+use crate::check::layout::special_settings;
+use crate::check::trial::misfit;
 use crate::error::RequestError;
+
+/// Most names of columns in one warning.
+const NAMES_SHOWN_MAX: usize = 5;
 
 /// What one dataset has.
 pub(crate) struct DatasetReport {
     pub(crate) name: String,
+    /// Settings of the layout that are not the usual ones.
+    pub(crate) layout: Vec<String>,
     pub(crate) files: Vec<FileReport>,
     pub(crate) columns: Vec<Column>,
     /// What is odd, but may be meant.
@@ -24,80 +36,178 @@ pub(crate) struct DatasetReport {
 pub(crate) struct FileReport {
     pub(crate) name: String,
     pub(crate) size_bytes: u64,
+    /// What is not as in every file, such as its compression.
+    pub(crate) notes: Vec<String>,
 }
 
-/// Reads the header of every file of every dataset.
+/// Reads the header and tries the first records of every file of every dataset.
 pub(crate) fn check(catalog: &Catalog) -> Vec<DatasetReport> {
     catalog.datasets().map(|dataset| check_dataset(dataset)).collect()
 }
 
 fn check_dataset(dataset: &Dataset) -> DatasetReport {
-    let mut report = DatasetReport {
+    let report = DatasetReport {
         name: dataset.name.to_string(),
+        layout: special_settings(&dataset.layout),
         files: Vec::new(),
         columns: Vec::new(),
         warnings: Vec::new(),
         problems: Vec::new(),
     };
-    if let Err(error) = check_files(dataset, &mut report) {
-        report.problems.push(error.to_string());
+    let mut check = Check { dataset, report, names: BTreeSet::new(), first: None };
+    match dataset.files.list() {
+        Ok(files) => check.files(&files),
+        Err(error) => check.report.problems.push(error.to_string()),
     }
-    report
+    check.report
 }
 
-fn check_files(dataset: &Dataset, report: &mut DatasetReport) -> Result<(), RequestError> {
-    let files = dataset.files.list()?;
-    if files.is_empty() {
-        report.warnings.push("no file matches yet".to_owned());
-        return Ok(());
-    }
-    let mut names = BTreeSet::new();
-    for source in &files {
-        let size_bytes = source.stamp.size_bytes;
-        report.files.push(FileReport { name: source.name.clone(), size_bytes });
-        match source.open().and_then(|file| file.read_header(dataset.dialect)) {
-            Ok(None) => report.warnings.push(format!("file \"{}\" is empty", source.name)),
-            Ok(Some(header)) => {
-                if report.columns.is_empty() {
-                    report.columns = dataset.declare(&header.names);
-                }
-                for column in &report.columns {
-                    if !header.names.contains(&column.name) {
-                        report.warnings.push(format!(
-                            "file \"{}\" lacks column \"{}\"",
-                            source.name, column.name
-                        ));
-                    }
-                }
-                names.extend(header.names);
+/// The check of one dataset.
+struct Check<'a> {
+    dataset: &'a Dataset,
+    report: DatasetReport,
+    /// Names in all headers.
+    names: BTreeSet<String>,
+    /// The first file with a header, and the names in it.
+    first: Option<(String, Vec<String>)>,
+}
+
+impl Check<'_> {
+    fn files(&mut self, files: &[SourceFile]) {
+        if files.is_empty() {
+            self.report.warnings.push("no file matches yet".to_owned());
+        }
+        for source in files {
+            self.report.files.push(FileReport {
+                name: source.name.clone(),
+                size_bytes: source.stamp.size_bytes,
+                notes: Vec::new(),
+            });
+            if let Err(error) = self.file(source) {
+                self.report.problems.push(error.to_string());
             }
-            Err(error) => report.problems.push(error.to_string()),
+        }
+        self.declared_columns();
+    }
+
+    fn file(&mut self, source: &SourceFile) -> Result<(), RequestError> {
+        let name = &source.name;
+        let file = source.open()?;
+        if !matches!(file.compression(), Compression::None) {
+            self.note(file.compression().to_string());
+        }
+        let layout = &self.dataset.layout;
+        let Some(header) = file.read_header(layout, self.dataset.expansion_max)? else {
+            self.report.warnings.push(if source.stamp.size_bytes == 0 {
+                format!("file \"{name}\" is empty")
+            } else {
+                format!("file \"{name}\" has no header yet")
+            });
+            return Ok(());
+        };
+        if header.encoding != layout.encoding {
+            self.note(header.encoding.name().to_owned());
+        }
+        self.compare(name, &header.names);
+        self.report.warnings.extend(misfit(self.dataset, &file, &header)?);
+        Ok(())
+    }
+
+    /// Notes something of the file that is looked at.
+    fn note(&mut self, note: String) {
+        if let Some(file) = self.report.files.last_mut() {
+            file.notes.push(note);
         }
     }
-    if names.is_empty() {
-        return Ok(());
+
+    fn compare(&mut self, file: &str, names: &[String]) {
+        match &self.first {
+            None => {
+                self.report.columns = self.dataset.declare(names);
+                self.first = Some((file.to_owned(), names.to_vec()));
+            }
+            Some((first, first_names)) => {
+                if let Some(difference) = difference(first_names, names) {
+                    self.report.warnings.push(format!(
+                        "the header of file \"{file}\" differs from that of \"{first}\": {difference}"
+                    ));
+                }
+            }
+        }
+        self.names.extend(names.iter().cloned());
     }
-    for declared in dataset.declared.keys().filter(|declared| !names.contains(*declared)) {
-        let hint = match nearest(declared, names.iter().map(String::as_str)) {
-            Some(name) => format!("did you mean \"{name}\"?"),
-            None => "remove it, or add it to a file".to_owned(),
-        };
-        report.problems.push(format!("no header has the declared column \"{declared}\": {hint}"));
+
+    fn declared_columns(&mut self) {
+        if self.names.is_empty() {
+            return;
+        }
+        for declared in self.dataset.declared.keys() {
+            if self.names.contains(declared) {
+                continue;
+            }
+            let hint = match nearest(declared, self.names.iter().map(String::as_str)) {
+                Some(name) => format!("did you mean \"{name}\"?"),
+                None => "remove it, or add it to a file".to_owned(),
+            };
+            self.report
+                .problems
+                .push(format!("no header has the declared column \"{declared}\": {hint}"));
+        }
     }
-    Ok(())
+}
+
+/// What names are missing or added, in whatever order they stand.
+fn difference(first: &[String], names: &[String]) -> Option<String> {
+    let among = |names: &[String]| names.iter().cloned().collect::<BTreeSet<String>>();
+    let (known, found) = (among(first), among(names));
+    let lacking: Vec<&String> = first.iter().filter(|name| !found.contains(*name)).collect();
+    let added: Vec<&String> = names.iter().filter(|name| !known.contains(*name)).collect();
+    match (lacking.is_empty(), added.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(format!("it lacks {}", quoted(&lacking))),
+        (true, false) => Some(format!("it adds {}", quoted(&added))),
+        (false, false) => {
+            Some(format!("it lacks {}, and adds {}", quoted(&lacking), quoted(&added)))
+        }
+    }
+}
+
+/// The first names in quotes, and how many there are besides.
+fn quoted(names: &[&String]) -> String {
+    let shown: Vec<String> =
+        names.iter().take(NAMES_SHOWN_MAX).map(|name| format!("\"{name}\"")).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(NAMES_SHOWN_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalog::dataset::tests::dataset;
+    use crate::delimited::Layout;
+    use std::io::Write as _;
 
-    fn report(files: &[(&str, &str)], declared: &[(&str, &str)]) -> DatasetReport {
+    fn report_of(
+        files: &[(&str, &[u8])],
+        declared: &[(&str, &str)],
+        layout: Layout,
+    ) -> DatasetReport {
         let folder = tempfile::tempdir().expect("temporary folder");
         for (name, content) in files {
             std::fs::write(folder.path().join(name), content).expect("file is written");
         }
-        check_dataset(&dataset(folder.path(), declared))
+        let mut dataset = dataset(folder.path(), declared);
+        dataset.layout = layout;
+        check_dataset(&dataset)
+    }
+
+    fn report(files: &[(&str, &str)], declared: &[(&str, &str)]) -> DatasetReport {
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, content)| (*name, content.as_bytes())).collect();
+        report_of(&files, declared, Layout::default())
     }
 
     #[test]
@@ -107,6 +217,7 @@ mod tests {
             report.columns.iter().map(|c| format!("{} {}", c.name, c.column_type)).collect();
         assert_eq!(columns, ["uid bigint", "email text"]);
         assert!(report.problems.is_empty() && report.warnings.is_empty());
+        assert!(report.layout.is_empty() && report.files[0].notes.is_empty());
     }
 
     #[test]
@@ -122,5 +233,47 @@ mod tests {
     fn empty_and_missing_files_are_warnings() {
         assert_eq!(report(&[], &[]).warnings, ["no file matches yet"]);
         assert_eq!(report(&[("a.csv", "")], &[]).warnings, ["file \"a.csv\" is empty"]);
+        assert_eq!(report(&[("a.csv", "\n")], &[]).warnings, ["file \"a.csv\" has no header yet"]);
+    }
+
+    #[test]
+    fn a_header_that_differs_is_a_warning() {
+        let files =
+            [("a.csv", "a,b\n"), ("b.csv", "b,a\n"), ("c.csv", "a,c\n"), ("d.csv", "a,b,c\n")];
+        assert_eq!(
+            report(&files, &[]).warnings,
+            [
+                "the header of file \"c.csv\" differs from that of \"a.csv\": it lacks \"b\", and adds \"c\"",
+                "the header of file \"d.csv\" differs from that of \"a.csv\": it adds \"c\"",
+            ]
+        );
+        let many = report(&[("a.csv", "a,b,c,d,e,f,g\n"), ("b.csv", "g\n")], &[]).warnings;
+        assert!(
+            many[0].ends_with("it lacks \"a\", \"b\", \"c\", \"d\", \"e\" and 1 more"),
+            "{many:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_a_problem_of_its_own() {
+        let report = report(&[("a.csv", "a,a\n"), ("b.csv", "a,b\n1,2\n")], &[]);
+        assert_eq!((report.problems.len(), report.files.len(), report.columns.len()), (1, 2, 2));
+        assert!(report.problems[0].contains("\"a.csv\""), "{:?}", report.problems);
+    }
+
+    #[test]
+    fn what_is_special_of_a_file_is_noted() {
+        let layout = Layout { encoding: encoding_rs::UTF_16LE, ..Layout::default() };
+        let utf_16be = b"\xFE\xFF\0a\0\n\x001\0\n";
+        let report = report_of(&[("a.csv", &utf_16be[..])], &[], layout);
+        assert_eq!(report.layout, ["encoding = \"UTF-16LE\""]);
+        assert_eq!(report.files[0].notes, ["UTF-16BE"], "{:?}", report.problems);
+
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(b"a,b\n1,2\n").expect("it is written");
+        let archive = encoder.finish().expect("it is written");
+        let report = report_of(&[("a.csv", archive.as_slice())], &[], Layout::default());
+        assert_eq!(report.files[0].notes, ["gzip"], "{:?}", report.problems);
+        assert_eq!((report.columns.len(), report.warnings.len()), (2, 0));
     }
 }

@@ -3,8 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use encoding_rs::{Encoding, REPLACEMENT, X_USER_DEFINED};
 use ferry::host::logging::Level;
+use ferry::host::settings::ByteSize;
+
+use crate::catalog::dataset::DatasetName;
+use crate::delimited::Delimiter;
 
 const ABOUT: &str = "\
 Serves the records of CSV files on this host, typed and in batches, over gRPC.
@@ -12,7 +17,10 @@ Serves the records of CSV files on this host, typed and in batches, over gRPC.
 Only datasets declared in server.toml can be read, by name, never by path. \
 ferry-client fetches them and loads them into PostgreSQL; grpcurl can look at them too.";
 
-const EXAMPLES: &str = r#"A first server.toml:
+const EXAMPLES: &str = r#"Let it write a first dataset, from a file as it is:
+  ferry-server inspect customers.csv >> server.toml
+
+A first server.toml:
   listen = "127.0.0.1:7443"
 
   [[dataset]]
@@ -32,6 +40,11 @@ Exit codes:
   1  unexpected
   2  usage or configuration
   3  cannot listen, such as when the port is taken"#;
+
+const INSPECT_EXAMPLES: &str = r"Examples:
+  ferry-server inspect customers.csv                     all of it
+  ferry-server inspect export.csv.gz --sample 64MiB      its first 64 MiB
+  ferry-server inspect daily.txt --delimiter '\t' --encoding windows-1252 --no-header";
 
 /// Serves the records of CSV files over gRPC.
 #[derive(Debug, Parser)]
@@ -62,15 +75,66 @@ pub(crate) enum Command {
     ///
     /// Opens every file's header, and no port.
     Check,
+    /// Find out how a file is written, and print a dataset for server.toml.
+    ///
+    /// Finds compression, encoding, delimiter, quotes, header, and the types of
+    /// the columns over all records. What was found, how sure it is, and what
+    /// does not fit stand in the same text as comments. Values of the file are
+    /// not printed, only their shapes (Ada-17 is Aaa-99), unless --values asks
+    /// for the smallest and the largest. Needs no settings.
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect(InspectRequest),
 }
 
-impl Cli {
-    /// The address on the command line, which goes before the one in the settings.
-    pub(crate) fn listen(&self) -> Option<SocketAddr> {
-        match self.command {
-            Command::Serve { listen } => listen,
-            Command::Check => None,
-        }
+/// Which file to inspect, and what is known about it already.
+#[derive(Debug, Args)]
+pub(crate) struct InspectRequest {
+    /// File to inspect, as it is or compressed with gzip or zstd.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Read no more than so much of the content, such as 64MiB.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) sample: Option<ByteSize>,
+    /// Name of the dataset instead of one made of the file's name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<DatasetName>,
+    /// Encoding of the file instead of what it looks like, such as windows-1252.
+    #[arg(long, value_name = "LABEL", value_parser = parse_encoding)]
+    pub(crate) encoding: Option<&'static Encoding>,
+    /// What stands between fields instead of what it looks like; '\t' is a tab.
+    #[arg(long, value_name = "TEXT", value_parser = parse_delimiter)]
+    pub(crate) delimiter: Option<Delimiter>,
+    /// Quote around fields instead of what it looks like; '' for none.
+    #[arg(long, value_name = "CHARACTER", value_parser = parse_quote)]
+    pub(crate) quote: Option<QuoteChoice>,
+    /// The first record holds values, not names.
+    #[arg(long)]
+    pub(crate) no_header: bool,
+    /// Print the smallest and the largest number, date or time of each column
+    /// as they are. They may be personal data.
+    #[arg(long)]
+    pub(crate) values: bool,
+}
+
+/// The byte around fields; `None` where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QuoteChoice(pub(crate) Option<u8>);
+
+fn parse_encoding(label: &str) -> Result<&'static Encoding, String> {
+    Encoding::for_label(label.as_bytes())
+        .filter(|encoding| *encoding != REPLACEMENT && *encoding != X_USER_DEFINED)
+        .ok_or_else(|| "no such encoding: write a label such as \"windows-1252\"".to_owned())
+}
+
+fn parse_delimiter(text: &str) -> Result<Delimiter, String> {
+    text.replace("\\t", "\t").parse()
+}
+
+fn parse_quote(text: &str) -> Result<QuoteChoice, String> {
+    match text.as_bytes() {
+        [] => Ok(QuoteChoice(None)),
+        [quote] if quote.is_ascii_graphic() => Ok(QuoteChoice(Some(*quote))),
+        _ => Err("write one character of ASCII, or '' for none".to_owned()),
     }
 }
 
@@ -90,6 +154,26 @@ mod tests {
             ["ferry-server", "serve", "--config", "a/server.toml", "--listen", "127.0.0.1:0"];
         let cli = Cli::try_parse_from(words).expect("it parses");
         assert_eq!(cli.config, PathBuf::from("a/server.toml"));
-        assert_eq!(cli.listen().map(|address| address.port()), Some(0));
+        assert!(
+            matches!(cli.command, Command::Serve { listen: Some(address) } if address.port() == 0)
+        );
+    }
+
+    #[test]
+    fn what_is_known_of_a_file_is_checked_at_once() {
+        let parse = |words: &[&str]| {
+            let verb = ["ferry-server", "inspect", "a.csv"];
+            Cli::try_parse_from(verb.iter().chain(words))
+        };
+        let cli = parse(&["--delimiter", "\\t", "--quote", "", "--encoding", "latin1"]);
+        let Command::Inspect(request) = cli.expect("it parses").command else {
+            panic!("another verb");
+        };
+        assert_eq!(request.delimiter.map(|delimiter| delimiter.to_string()), Some("\t".to_owned()));
+        assert_eq!(request.quote, Some(QuoteChoice(None)));
+        assert_eq!(request.encoding.map(Encoding::name), Some("windows-1252"));
+        for words in [["--encoding", "klingon"], ["--quote", "ab"], ["--sample", "much"]] {
+            assert!(parse(&words).is_err(), "{words:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: no text holds a value of a record or a path above a dataset's root.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use ferry::host::pem::PemError;
 use ferry::host::settings::SettingsError;
@@ -10,7 +10,10 @@ use ferry::position::Position;
 use ferry::wire::codec::CodecError;
 use ferry::wire::convert::InvalidMessage;
 
+use crate::catalog::archive::archive_error;
+use crate::catalog::unwanted::Unwanted;
 use crate::delimited::DelimitedError;
+use crate::inspect::InspectError;
 
 /// Why the program could not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,8 @@ pub(crate) enum ServerError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Pem(#[from] PemError),
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
     #[error("the certificates of [tls] cannot be used: {0}")]
     Tls(String),
     #[error(
@@ -40,8 +45,9 @@ impl ServerError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Pem(_) | Self::Tls(_) | Self::Check { .. } => 2,
+            Self::Inspect(error) if error.is_of_usage() => 2,
             Self::CannotListen { .. } => 3,
-            Self::Runtime(_) | Self::Reflection(_) | Self::Transport(_) => 1,
+            Self::Inspect(_) | Self::Runtime(_) | Self::Reflection(_) | Self::Transport(_) => 1,
         }
     }
 }
@@ -88,14 +94,14 @@ pub(crate) enum RequestError {
     RowCountDiffers { file: String, expected: Position, found: Position },
     #[error("{0}")]
     InvalidRequest(String),
-    #[error(
-        "file \"{file}\" has a record that is too long after {position}: look for a quote that is not closed"
-    )]
-    RecordTooLong { file: String, position: Position },
     #[error("the header of file \"{file}\" cannot be used: {problem}")]
     BadHeader { file: String, problem: String },
     #[error("\"{file}\" cannot be read: {source}")]
     FileUnreadable { file: String, source: io::Error },
+    #[error("file \"{file}\" cannot be read to its end: {problem}")]
+    ArchiveDamaged { file: String, problem: String },
+    #[error("file \"{file}\" cannot be read to its end: {problem}")]
+    ArchiveTooLarge { file: String, problem: String },
     #[error("the dataset has more than {max} files: declare several datasets")]
     TooManyFiles { max: usize },
     #[error("{max} streams are open already: try again later, or raise limits.streams_max")]
@@ -111,10 +117,10 @@ pub(crate) enum RequestError {
 impl RequestError {
     /// Says which file an error belongs to.
     pub(crate) fn of_file(file: &str, error: DelimitedError) -> Self {
-        let file = file.to_owned();
+        let name = file;
+        let file = name.to_owned();
         match error {
-            DelimitedError::Io(source) => Self::FileUnreadable { file, source },
-            DelimitedError::RecordTooLong { position } => Self::RecordTooLong { file, position },
+            DelimitedError::Io(source) => Self::of_reading(name, source),
             DelimitedError::BadHeader(problem) => Self::BadHeader { file, problem },
             DelimitedError::MissingColumn { column, nearest } => {
                 let hint = hint(nearest.as_deref());
@@ -125,6 +131,52 @@ impl RequestError {
             }
             DelimitedError::Arrow(error) => Self::Internal(error.to_string()),
         }
+    }
+
+    /// Says which file could not be read, and whether its disk or its archive is to blame.
+    pub(crate) fn of_reading(file: &str, source: io::Error) -> Self {
+        let file = file.to_owned();
+        if source.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Unwanted>) {
+            return Self::Stopping;
+        }
+        match archive_error(&source) {
+            None => Self::FileUnreadable { file, source },
+            Some(error) if error.is_too_large() => {
+                Self::ArchiveTooLarge { file, problem: error.to_string() }
+            }
+            Some(error) => Self::ArchiveDamaged { file, problem: error.to_string() },
+        }
+    }
+
+    /// Says how far an archive is read all the same.
+    pub(crate) fn with_end(mut self, end: Option<Position>) -> Self {
+        if let Self::ArchiveDamaged { problem, .. } | Self::ArchiveTooLarge { problem, .. } =
+            &mut self
+        {
+            *problem = match end {
+                Some(end) => format!("{problem}; it is read up to {end}"),
+                None => format!("{problem}; nothing new of it is read"),
+            };
+        }
+        self
+    }
+
+    /// Whether an archive is to blame, of which the bytes on disk can be read.
+    pub(crate) fn is_of_archive(&self) -> bool {
+        matches!(self, Self::ArchiveDamaged { .. } | Self::ArchiveTooLarge { .. })
+    }
+
+    /// Whether it keeps one file from being read, and says nothing of the others.
+    pub(crate) fn is_of_one_file(&self) -> bool {
+        self.is_of_archive() || matches!(self, Self::BadHeader { .. } | Self::FileUnreadable { .. })
+    }
+
+    /// Whether the file is not there any more.
+    pub(crate) fn is_absence(&self) -> bool {
+        let Self::FileUnreadable { source, .. } = self else {
+            return false;
+        };
+        matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
     }
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod delimited;
 mod error;
+mod inspect;
 mod output;
 mod service;
 mod settings;
@@ -19,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::catalog::Catalog;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, InspectRequest};
 use crate::error::ServerError;
 use crate::settings::Settings;
 
@@ -36,11 +37,11 @@ fn main() -> ExitCode {
     ferry::host::logging::init(cli.log_level);
     ferry::host::panic::report_without_values();
     ferry::host::core::forbid_core_files();
-    let outcome =
-        Settings::load(&cli.config, cli.listen()).and_then(|settings| match cli.command {
-            Command::Serve { .. } => serve(settings),
-            Command::Check => check(settings),
-        });
+    let outcome = match cli.command {
+        Command::Serve { listen } => Settings::load(&cli.config, listen).and_then(serve),
+        Command::Check => Settings::load(&cli.config, None).and_then(check),
+        Command::Inspect(request) => inspect(&request),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -64,6 +65,12 @@ fn serve(settings: Settings) -> Result<(), ServerError> {
     });
     runtime.shutdown_timeout(THREADS_END_TIMEOUT);
     outcome
+}
+
+fn inspect(request: &InspectRequest) -> Result<(), ServerError> {
+    let text = inspect::act(request)?;
+    output::inspection(&text);
+    Ok(())
 }
 
 fn check(settings: Settings) -> Result<(), ServerError> {

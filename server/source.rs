@@ -3,17 +3,18 @@
 //! Invariant: the end is reached only if the file still begins with the content
 //! that the split was planned on.
 
-use std::fs::File;
-use std::io::Take;
 use std::sync::Arc;
 
 use ferry::position::{Position, Split};
 use ferry::schema::Column;
 
+use crate::catalog::archive::Compression;
 use crate::catalog::dataset::Dataset;
-use crate::catalog::open_file::OpenFile;
+use crate::catalog::open_file::{Content, OpenFile};
+use crate::catalog::scan::header_of;
+use crate::catalog::unwanted::{WhileWanted, skip};
 use crate::catalog::{Catalog, IsUnwanted};
-use crate::delimited::{BatchReader, Chunk, Header};
+use crate::delimited::{BatchReader, Chunk, Header, Layout, Terminator, TextInput};
 use crate::error::RequestError;
 
 /// What is to be read.
@@ -34,7 +35,7 @@ pub(crate) struct SplitReader {
     file: OpenFile,
     split: Split,
     columns: Vec<Column>,
-    reader: BatchReader<Take<File>>,
+    reader: BatchReader<Content>,
     /// Place after the last chunk.
     reached: Position,
 }
@@ -49,25 +50,32 @@ impl SplitReader {
     ) -> Result<Self, RequestError> {
         let ReadRequest { split, position, columns, batch_bytes_max } = request;
         check_inside(&split, position)?;
-        let Some(source) = dataset.files.find(&split.file)? else {
-            let dataset = dataset.name.to_string();
-            return Err(RequestError::FileNotFound { dataset, file: split.file });
+        let not_found = || RequestError::FileNotFound {
+            dataset: dataset.name.to_string(),
+            file: split.file.clone(),
         };
+        let source = dataset.files.find(&split.file)?.ok_or_else(not_found)?;
         let columns =
             if columns.is_empty() { dataset.columns(&dataset.files.list()?)? } else { columns };
-        let file = source.open()?;
+        let file = match source.open() {
+            Err(error) if error.is_absence() => return Err(not_found()),
+            outcome => outcome?,
+        };
         catalog.fingerprints.verify(&file, file.stamp, &split.fingerprint, is_unwanted)?;
-        let Some(header) = file.read_header(dataset.dialect)? else {
+        check_fingerprint(&file, &split)?;
+        let disk_bytes = split.fingerprint.size_bytes;
+        let Some(header) = header_of(&file, dataset, disk_bytes, is_unwanted)? else {
             let problem = "the file is empty".to_owned();
             return Err(RequestError::BadHeader { file: split.file, problem });
         };
-        check_boundaries(&file, &header, &split, position)?;
-        let section = file.section(position.byte_offset..split.end.byte_offset)?;
+        check_boundaries(&file, &dataset.layout, &header, &split, position)?;
+        let offset = position.byte_offset;
+        let content = content_from(&file, dataset, disk_bytes, offset, is_unwanted)?;
         let reader = BatchReader::new(
-            section,
-            dataset.dialect,
+            TextInput::new(content, header.encoding, offset),
+            &dataset.layout,
             &header,
-            &columns,
+            dataset.reading(&columns),
             position,
             split.end,
             batch_bytes_max,
@@ -118,14 +126,9 @@ impl SplitReader {
     }
 }
 
-/// Refuses a position outside the split, and a split outside its fingerprint.
+/// Refuses a position outside the split.
 fn check_inside(split: &Split, position: Position) -> Result<(), RequestError> {
     let Split { start, end, .. } = *split;
-    if end.byte_offset > split.fingerprint.size_bytes {
-        return Err(RequestError::InvalidRequest(
-            "field `split.end` lies beyond the split's fingerprint".to_owned(),
-        ));
-    }
     let is_inside = (start.byte_offset..=end.byte_offset).contains(&position.byte_offset)
         && (start.row_number..=end.row_number).contains(&position.row_number);
     if is_inside {
@@ -134,18 +137,39 @@ fn check_inside(split: &Split, position: Position) -> Result<(), RequestError> {
     Err(RequestError::PositionBeyondSplit { file: split.file.clone(), position, start, end })
 }
 
-/// Refuses positions that do not lie between two records.
+fn is_plain(file: &OpenFile) -> bool {
+    matches!(file.compression(), Compression::None)
+}
+
+/// Refuses a split outside its fingerprint. How much an archive holds, its size
+/// does not tell.
+fn check_fingerprint(file: &OpenFile, split: &Split) -> Result<(), RequestError> {
+    if is_plain(file) && split.end.byte_offset > split.fingerprint.size_bytes {
+        return Err(RequestError::InvalidRequest(
+            "field `split.end` lies beyond the split's fingerprint".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses positions that do not lie between two records, as far as the bytes
+/// around them tell, which an archive does not show.
 fn check_boundaries(
     file: &OpenFile,
+    layout: &Layout,
     header: &Header,
     split: &Split,
     position: Position,
 ) -> Result<(), RequestError> {
+    // The LF of a CRLF is the first byte of the next record then.
+    let splits_crlf = layout.dialect.terminator == Terminator::Cr;
     for place in [split.start, split.end, position] {
-        let is_end_of_range = place == split.start || place == split.end;
-        let edge = file.edge(place.byte_offset)?;
-        let is_boundary = place.byte_offset >= header.end.byte_offset
-            && (edge.is_between_records() || (is_end_of_range && edge.may_end_range()));
+        let is_loose = splits_crlf || place == split.start || place == split.end;
+        let is_edge = match file.edge(place.byte_offset, header.encoding)? {
+            Some(edge) => edge.is_between_records() || (is_loose && edge.may_end_range()),
+            None => true,
+        };
+        let is_boundary = place.byte_offset >= header.end.byte_offset && is_edge;
         // A header without line end is planned to its last byte.
         let is_end_of_header = place == header.end;
         if !is_boundary && !is_end_of_header {
@@ -156,104 +180,23 @@ fn check_boundaries(
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::dataset::tests::dataset;
-    use crate::catalog::plan::{PlanRequest, plan};
-    use std::collections::HashMap;
-    use tempfile::TempDir;
-
-    const CONTENT: &str = "uid\n10\n20\n30\n";
-
-    /// A file with one split over all of it.
-    fn planned() -> (TempDir, Arc<Catalog>, Split) {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        std::fs::write(folder.path().join("a.csv"), CONTENT).expect("file is written");
-        let dataset = dataset(folder.path(), &[("uid", "bigint")]);
-        let request =
-            PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
-        let plan = plan(&dataset, request, &|| false).expect("it is planned");
-        let file = &plan.files[0];
-        let split = Split {
-            dataset: dataset.name.to_string(),
-            file: file.name.clone(),
-            fingerprint: file.fingerprint.clone(),
-            start: file.ranges[0].start,
-            end: file.ranges[0].end,
-        };
-        (folder, Arc::new(Catalog::new(vec![dataset])), split)
+/// Content from an offset on. An archive is read up to there, for as long as
+/// somebody waits.
+fn content_from(
+    file: &OpenFile,
+    dataset: &Dataset,
+    disk_bytes: u64,
+    offset: u64,
+    is_unwanted: IsUnwanted<'_>,
+) -> Result<Content, RequestError> {
+    if is_plain(file) {
+        return file.content(offset, disk_bytes, dataset.expansion_max);
     }
-
-    fn position(byte_offset: u64, row_number: u64) -> Position {
-        Position { byte_offset, row_number }
-    }
-
-    /// Reads from a position on: number of rows, and the end.
-    fn read(
-        catalog: &Arc<Catalog>,
-        split: &Split,
-        position: Position,
-    ) -> Result<(usize, Position), RequestError> {
-        let dataset = catalog.find(&split.dataset).expect("it is declared");
-        let request = ReadRequest {
-            split: split.clone(),
-            position,
-            columns: Vec::new(),
-            batch_bytes_max: 1 << 20,
-        };
-        let mut reader = SplitReader::open(catalog.clone(), dataset, request, &|| false)?;
-        let mut rows = 0;
-        while let Some(chunk) = reader.next_chunk(&|| false)? {
-            rows += chunk.batch.map_or(0, |batch| batch.records.num_rows());
-        }
-        Ok((rows, reader.reached()))
-    }
-
-    #[test]
-    fn a_split_is_read_from_every_boundary() {
-        let (_folder, catalog, split) = planned();
-        for (row, rows) in [(0, 3), (1, 2), (2, 1), (3, 0)] {
-            let position = position(4 + 3 * row, row);
-            let outcome = read(&catalog, &split, position).expect("it is read");
-            assert_eq!(outcome, (rows, split.end), "from {position}");
-        }
-    }
-
-    #[test]
-    fn positions_that_are_none_are_refused() {
-        let (_folder, catalog, split) = planned();
-        for (byte_offset, row_number) in [(16, 4), (0, 0), (13, 4), (16, 3)] {
-            let outcome = read(&catalog, &split, position(byte_offset, row_number));
-            assert!(
-                matches!(outcome, Err(RequestError::PositionBeyondSplit { .. })),
-                "{outcome:?}"
-            );
-        }
-        for byte_offset in [5, 6, 8, 9] {
-            let outcome = read(&catalog, &split, position(byte_offset, 1));
-            assert!(
-                matches!(outcome, Err(RequestError::PositionNotOnBoundary { .. })),
-                "{outcome:?}"
-            );
-        }
-        let outcome = read(&catalog, &split, position(10, 1));
-        assert!(matches!(outcome, Err(RequestError::RowCountDiffers { .. })), "{outcome:?}");
-    }
-
-    #[test]
-    fn other_content_is_refused_and_more_content_is_not_read() {
-        let (folder, catalog, split) = planned();
-        let path = folder.path().join("a.csv");
-        std::fs::write(&path, format!("{CONTENT}40\n")).expect("file is written");
-        let outcome = read(&catalog, &split, split.start).expect("it is read");
-        assert_eq!(outcome, (3, split.end));
-        std::fs::write(&path, format!("{}400\n", CONTENT.replace("20", "2x")))
-            .expect("file is written");
-        let outcome = read(&catalog, &split, split.start);
-        assert!(matches!(outcome, Err(RequestError::FileChanged { .. })), "{outcome:?}");
-        std::fs::remove_file(&path).expect("file is removed");
-        let outcome = read(&catalog, &split, split.start);
-        assert!(matches!(outcome, Err(RequestError::FileNotFound { .. })), "{outcome:?}");
-    }
+    let mut content = file.content(0, disk_bytes, dataset.expansion_max)?;
+    skip(&mut WhileWanted::new(&mut content, is_unwanted), offset)
+        .map_err(|source| RequestError::of_reading(&file.name, source))?;
+    Ok(content)
 }
+
+#[cfg(test)]
+mod tests;

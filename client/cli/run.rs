@@ -11,7 +11,7 @@ use crate::ledger::runs::{OldRules, RunChoice};
 use crate::output::Style;
 use crate::plan;
 use crate::report::{Display, RunReport};
-use crate::run::{self, Reload, RunOptions, unless_stopped};
+use crate::run::{self, Missing, Reload, RunOptions, unless_stopped};
 
 /// What `run --help` ends with.
 pub(super) const RUN_EXAMPLES: &str = "\
@@ -24,6 +24,8 @@ Examples:
   ferry-client run job.toml --run new        leave the unfinished run: a new one loads its rest
   ferry-client run job.toml --since 2d       only files that changed in the last two days
   ferry-client run job.toml --reload --drift evolve
+  ferry-client run job.toml --give-up-missing
+                                             finish without the rest of files that are gone
   ferry-client run job.toml --mode upsert --key id --only-if-newer updated_at
   ferry-client run job.toml --mode replace --keep-old";
 
@@ -39,6 +41,9 @@ pub(super) struct RunArguments {
     /// Let an unfinished run that began with other checks or expressions go on with these.
     #[arg(long)]
     new_rules: bool,
+    /// Never load what is left of files that the source does not have any more.
+    #[arg(long, conflicts_with = "join_only")]
+    give_up_missing: bool,
     #[command(flatten)]
     output: OutputArguments,
     // Last, because its heading stays for what comes after it.
@@ -114,6 +119,9 @@ impl RunArguments {
         if self.new_rules {
             options.old_rules = OldRules::Replace;
         }
+        if self.give_up_missing {
+            options.missing = Missing::GiveUp;
+        }
         options
     }
 }
@@ -172,7 +180,7 @@ mod tests {
 
     #[test]
     fn who_only_joins_has_no_say_in_the_files() {
-        for flags in ["--run new", "--reload", "--since 2d"] {
+        for flags in ["--run new", "--reload", "--since 2d", "--give-up-missing"] {
             let both = format!("--join-only {flags}");
             assert_eq!(parse(&both).err(), Some(ErrorKind::ArgumentConflict), "{both}");
         }
@@ -184,6 +192,8 @@ mod tests {
         let plain = options("");
         assert_eq!((plain.reload, plain.since_unix_nanos), (Reload::Changed, None));
         assert_eq!(plain.old_rules, OldRules::Keep);
+        assert_eq!(plain.missing, Missing::Await);
+        assert_eq!(options("--give-up-missing").missing, Missing::GiveUp);
         let asked = options("--reload --since 1970-01-02 --new-rules");
         assert_eq!(asked.reload, Reload::All);
         assert_eq!(asked.since_unix_nanos, Some(86_400_000_000_000));

@@ -3,6 +3,7 @@
 use super::ClientError;
 use crate::database::StatementError;
 use crate::ledger::LedgerError;
+use crate::ledger::files::FileProblem;
 use crate::load::catalogue::CatalogueError;
 use crate::load::commit::{CopyError, LoadError};
 use crate::load::replace::ReplaceError;
@@ -14,6 +15,8 @@ use crate::receive::SourceError;
 pub(crate) enum Trouble {
     /// PostgreSQL refuses a row: load the same rows again, carefully.
     RowRefused,
+    /// The file of a split is gone, or not what it was: go on with others.
+    FileLost,
     /// It may pass: a host that is gone, a collision of transactions, a split
     /// that another worker has taken over.
     Passing,
@@ -29,6 +32,11 @@ impl ClientError {
         {
             return Trouble::RowRefused;
         }
+        if let Self::Pipeline(PipelineError::Source(error)) = self
+            && error.is_of_file()
+        {
+            return Trouble::FileLost;
+        }
         let is_passing = match self {
             Self::Source(error) | Self::Pipeline(PipelineError::Source(error)) => is_passing(error),
             Self::Database(error) => error.is_retryable(),
@@ -36,6 +44,14 @@ impl ClientError {
             _ => self.statement().is_some_and(StatementError::is_retryable),
         };
         if is_passing { Trouble::Passing } else { Trouble::Lasting }
+    }
+
+    /// What is wrong with the file of the split that was loaded, if only that one is to blame.
+    pub(crate) fn problem_of(&self, file: &str) -> Option<FileProblem> {
+        match self {
+            Self::Pipeline(PipelineError::Source(error)) => error.problem_of(file),
+            _ => None,
+        }
     }
 
     /// Whether the source, or the way to it, is to blame.
@@ -122,6 +138,19 @@ mod tests {
         let refused =
             SourceError::Refused { reason: "FILE_CHANGED".to_owned(), message: String::new() };
         assert_eq!(ClientError::from(refused).trouble(), Trouble::Lasting);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_leaves_the_others() {
+        let refused = |reason: &str| {
+            let (reason, message) = (reason.to_owned(), "gone".to_owned());
+            ClientError::from(PipelineError::from(SourceError::Refused { reason, message }))
+        };
+        let gone = refused("FILE_NOT_FOUND");
+        assert_eq!(gone.trouble(), Trouble::FileLost);
+        let problem = gone.problem_of("a.csv").expect("of one file");
+        assert_eq!((problem.file.as_str(), problem.reason.as_str()), ("a.csv", "FILE_NOT_FOUND"));
+        assert_eq!(refused("BAD_TOKEN").trouble(), Trouble::Lasting);
     }
 
     #[test]

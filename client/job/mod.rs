@@ -111,6 +111,14 @@ impl JobError {
     pub(crate) const SINCE_WITH_REPLACE: Self = Self::Clash(
         "--since cannot be used with mode = \"replace\": the rows of all older files would be gone from the table",
     );
+    /// A table is to hold what the source holds, which files that are gone do not belong to.
+    pub(crate) const GIVE_UP_WITH_REPLACE: Self = Self::Clash(
+        "--give-up-missing cannot be used with mode = \"replace\": such a table is filled anew from the files that are there; run the job without the flag",
+    );
+    /// What is gone, the source alone knows.
+    pub(crate) const GIVE_UP_WITH_CURRENT: Self = Self::Clash(
+        "--give-up-missing cannot be used with --run current, which does not ask the source for its files",
+    );
     /// A pseudonym or a digest is to be made, and there is no key to do it with.
     pub(crate) const NO_KEY: Self = Self::Missing { key: "pii.key_file", flag: "--key-file" };
 }

@@ -7,7 +7,7 @@ use super::targets::Target;
 pub(crate) const DRIFT_POLICIES: [&str; 3] = ["evolve", "freeze", "quarantine"];
 /// Words of [`RewrittenPolicy`], as a job file and `--rewritten` take them.
 pub(crate) const REWRITTEN_POLICIES: [&str; 3] = ["refuse", "reload", "ignore"];
-const FILE_ORDERS: [&str; 2] = ["name", "any"];
+const FILE_ORDERS: [&str; 3] = ["name", "time", "any"];
 
 /// What becomes of columns of the source that differ from those of the last run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(crate) enum FileOrder {
     Any,
     /// One after the other, by their names.
     Name,
+    /// One after the other, by their last changes.
+    Time,
 }
 
 impl DriftPolicy {
@@ -79,6 +81,7 @@ impl FileOrder {
     pub(super) fn of_word(word: Option<&str>, targets: &[Target]) -> Result<Self, String> {
         match word {
             Some("name") => Ok(Self::Name),
+            Some("time") => Ok(Self::Time),
             Some("any") => Ok(Self::Any),
             Some(word) => Err(unknown("load.file_order", word, &FILE_ORDERS)),
             None if targets.iter().any(|target| target.mode.depends_on_order()) => Ok(Self::Name),
@@ -128,6 +131,7 @@ mod tests {
             assert_eq!(order(&format!("{keys}[load]\nfile_order = 'any'")), FileOrder::Any);
         }
         assert_eq!(order("[load]\nfile_order = 'name'"), FileOrder::Name);
+        assert_eq!(order("[load]\nfile_order = 'time'"), FileOrder::Time);
         let second = "[[target]]\ntable = 'other'\nmode = 'insert_new'";
         assert_eq!(order(second), FileOrder::Name, "one such target is enough");
     }

@@ -83,6 +83,38 @@ pub(crate) async fn accounts(
     Ok(accounts)
 }
 
+/// A file of which a run has loaded something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BegunFile {
+    /// Name of the file.
+    pub(crate) name: String,
+    /// Its last change when what is loaded of it was planned, in nanoseconds since 1970.
+    pub(crate) modified_unix_nanos: i64,
+}
+
+/// The files of which a run has loaded something.
+pub(crate) async fn begun(
+    conn: &mut PgConnection,
+    run_id: RunId,
+) -> Result<Vec<BegunFile>, LedgerError> {
+    let rows = sqlx::query(
+        "SELECT f.name, max(s.modified_unix_nanos) AS modified_unix_nanos
+         FROM ferry.split AS s JOIN ferry.file AS f USING (file_id)
+         WHERE s.run_id = $1 AND s.next_byte > s.start_byte GROUP BY f.name",
+    )
+    .bind(run_id.0)
+    .fetch_all(conn)
+    .await?;
+    let mut files = Vec::with_capacity(rows.len());
+    for row in &rows {
+        files.push(BegunFile {
+            name: row.try_get("name")?,
+            modified_unix_nanos: row.try_get("modified_unix_nanos")?,
+        });
+    }
+    Ok(files)
+}
+
 /// Why rows of a run are in quarantine, the most frequent reason first.
 ///
 /// The counts are of rows: their sum is the `quarantined` of the accounts, to

@@ -87,9 +87,15 @@ const FORGET_CLAIMS: &str = "
 DELETE FROM ferry.claim
 WHERE split_id IN (SELECT split_id FROM ferry.split WHERE file_id = ANY($1))";
 
+/// Nobody waits for the rest of such a file any more.
+const FORGET_PROBLEMS: &str = "
+UPDATE ferry.file SET problem_reason = NULL, problem = NULL
+WHERE file_id = ANY($1) AND problem IS NOT NULL";
+
 /// Ends the loading of files where it stands, for good: what was loaded and refused stays as it is.
 pub(super) async fn end_here(conn: &mut PgConnection, files: &[FileId]) -> Result<(), LedgerError> {
-    run_all(conn, files, &[LOCK_OF_FILES, DELETE_UNTOUCHED, CUT_OF_FILES]).await
+    let statements = [LOCK_OF_FILES, DELETE_UNTOUCHED, CUT_OF_FILES, FORGET_PROBLEMS];
+    run_all(conn, files, &statements).await
 }
 
 /// Ends the loading of files where it stands, because they are loaded from their start again.

@@ -1,7 +1,11 @@
-//! Which files a job knows, how far each is cut into splits, and how far it is loaded.
+//! Which files a job knows, how far each is cut into splits and loaded, and what is wrong with it.
+
+use std::fmt;
 
 use ferry::position::{Fingerprint, Position};
 use ferry::schema::Column;
+use serde::Serialize;
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use crate::ledger::columns::read_columns;
@@ -20,6 +24,29 @@ pub(crate) struct KnownFile {
     pub(crate) planned_to: Position,
     /// Its header with the dataset's types; `None` if it was planned by a version that did not ask.
     pub(crate) columns: Option<Vec<Column>>,
+    /// Why it could not be read to its end when it was planned last.
+    pub(crate) problem: Option<FileProblem>,
+}
+
+/// Why a file cannot be read, or not to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FileProblem {
+    /// Name of the file below the dataset's root.
+    pub(crate) file: String,
+    /// Stable word of the source, such as `ARCHIVE_DAMAGED`.
+    pub(crate) reason: String,
+    /// Text for people; holds no value of a record.
+    pub(crate) message: String,
+}
+
+/// The text, which names the file.
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.contains(&self.file) {
+            return f.write_str(&self.message);
+        }
+        write!(f, "\"{}\": {}", self.file, self.message)
+    }
 }
 
 /// The files of a dataset that the job knows and has not given up, by name.
@@ -30,7 +57,7 @@ pub(crate) async fn known(
 ) -> Result<Vec<KnownFile>, LedgerError> {
     let rows = sqlx::query(
         "SELECT file_id, name, fingerprint_bytes, fingerprint_hash, modified_unix_nanos,
-                planned_byte, planned_row, columns::text AS columns
+                planned_byte, planned_row, columns::text AS columns, problem_reason, problem
          FROM ferry.file
          WHERE job = $1 AND dataset = $2 AND superseded_at IS NULL ORDER BY name",
     )
@@ -46,6 +73,76 @@ pub(crate) async fn known(
             fingerprint: read_fingerprint(row)?,
             planned_to: read_position(row, "planned_byte", "planned_row")?,
             columns: read_columns(row)?,
+            problem: read_problem(row)?,
+        });
+    }
+    Ok(files)
+}
+
+fn read_problem(row: &PgRow) -> Result<Option<FileProblem>, LedgerError> {
+    let reason: Option<String> = row.try_get("problem_reason")?;
+    let message: Option<String> = row.try_get("problem")?;
+    let file = row.try_get("name")?;
+    Ok(reason.zip(message).map(|(reason, message)| FileProblem { file, reason, message }))
+}
+
+/// What is wrong with the files that the job knows and has not given up, by name.
+pub(crate) async fn problems(
+    conn: &mut PgConnection,
+    job: &str,
+    dataset: &str,
+) -> Result<Vec<FileProblem>, LedgerError> {
+    let rows = sqlx::query(
+        "SELECT name, problem_reason, problem FROM ferry.file
+         WHERE job = $1 AND dataset = $2 AND superseded_at IS NULL AND problem IS NOT NULL
+         ORDER BY name",
+    )
+    .bind(job)
+    .bind(dataset)
+    .fetch_all(conn)
+    .await?;
+    let mut problems = Vec::with_capacity(rows.len());
+    for row in &rows {
+        problems.extend(read_problem(row)?);
+    }
+    Ok(problems)
+}
+
+/// A file that a run has not dealt with to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnsettledFile {
+    /// The file.
+    pub(crate) file_id: FileId,
+    /// Name of the file below the dataset's root.
+    pub(crate) name: String,
+    /// Records that no run has dealt with yet.
+    pub(crate) rows_left: u64,
+}
+
+const UNSETTLED: &str = "
+SELECT f.file_id, f.name, s.rows_left
+FROM ferry.file AS f
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(end_row - next_row), 0)::bigint AS rows_left, count(*) AS split_count
+    FROM ferry.split WHERE file_id = f.file_id AND NOT done
+) AS s
+WHERE f.job = $1 AND f.dataset = $2 AND f.superseded_at IS NULL
+  AND (s.split_count > 0 OR f.problem IS NOT NULL)
+ORDER BY f.name";
+
+/// The files that the job knows of which splits are left to do, or with which something is wrong.
+pub(crate) async fn unsettled(
+    conn: &mut PgConnection,
+    job: &str,
+    dataset: &str,
+) -> Result<Vec<UnsettledFile>, LedgerError> {
+    let rows = sqlx::query(UNSETTLED).bind(job).bind(dataset).fetch_all(conn).await?;
+    let mut files = Vec::with_capacity(rows.len());
+    for row in &rows {
+        files.push(UnsettledFile {
+            file_id: FileId(row.try_get("file_id")?),
+            name: row.try_get("name")?,
+            rows_left: from_bigint(row, "rows_left")?,
         });
     }
     Ok(files)
@@ -72,10 +169,12 @@ pub(crate) struct FileStatus {
     pub(crate) rows_left: u64,
     /// When something of it was committed last, such as `2026-01-31 23:59:59 UTC`.
     pub(crate) last_commit_at: Option<String>,
+    /// Why it could not be read to its end when it was planned last.
+    pub(crate) problem: Option<FileProblem>,
 }
 
 const STATUSES: &str = "
-SELECT f.dataset, f.name, f.fingerprint_bytes AS size_bytes,
+SELECT f.dataset, f.name, f.fingerprint_bytes AS size_bytes, f.problem_reason, f.problem,
        s.planned_rows, s.loaded, s.quarantined, s.filtered, s.rows_left,
        to_char(c.last_commit_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')
            AS last_commit_at
@@ -113,7 +212,25 @@ pub(crate) async fn statuses(
             filtered: from_bigint(row, "filtered")?,
             rows_left: from_bigint(row, "rows_left")?,
             last_commit_at: row.try_get("last_commit_at")?,
+            problem: read_problem(row)?,
         });
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(message: &str) -> FileProblem {
+        let (file, reason) = ("a.csv".to_owned(), "FILE_UNREADABLE".to_owned());
+        FileProblem { file, reason, message: message.to_owned() }
+    }
+
+    #[test]
+    fn a_problem_names_its_file_once() {
+        let told = "the header of file \"a.csv\" cannot be used";
+        assert_eq!(problem(told).to_string(), told);
+        assert_eq!(problem("it ends early").to_string(), "\"a.csv\": it ends early");
+    }
 }

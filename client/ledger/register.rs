@@ -11,8 +11,10 @@ use ferry::position::{Fingerprint, Position, Split};
 use ferry::schema::Column;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::ledger::files::{self, KnownFile};
-use crate::ledger::{FileId, LedgerError, RunId, cuts, encode_columns, lock_job, to_bigint};
+use crate::ledger::files::{self, FileProblem, KnownFile};
+use crate::ledger::{
+    FileId, LedgerError, RunId, cuts, encode_columns, lock_job, to_bigint, without_nul,
+};
 
 /// A file as the source saw it when it planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,10 @@ pub(crate) struct PlannedContent {
     pub(crate) fingerprint: Fingerprint,
     /// Its header with the dataset's types; empty if it has none yet.
     pub(crate) columns: Vec<Column>,
+    /// Whether the source found it as the ledger knows it, and looked no further.
+    pub(crate) is_unchanged: bool,
+    /// Why it cannot be read to its end.
+    pub(crate) problem: Option<FileProblem>,
 }
 
 /// A plan of the source, for one run.
@@ -115,6 +121,7 @@ struct FileNews {
     fingerprint: Fingerprint,
     planned_to: Position,
     columns: Option<Vec<Column>>,
+    problem: Option<FileProblem>,
 }
 
 impl FileNews {
@@ -122,6 +129,7 @@ impl FileNews {
         self.fingerprint == before.fingerprint
             && self.planned_to == before.planned_to
             && self.columns == before.columns
+            && self.problem == before.problem
     }
 }
 
@@ -150,6 +158,7 @@ fn compare<'a, 'p>(
             fingerprint: wider(before, &planned.fingerprint).clone(),
             planned_to: follow(start, ranges, &mut news.splits),
             columns: header(before, &planned.columns),
+            problem: problem(before, planned),
         };
         if before.is_none_or(|before| !file.is_known_by(before)) {
             news.files.push(file);
@@ -164,6 +173,18 @@ fn header(before: Option<&KnownFile>, planned: &[Column]) -> Option<Vec<Column>>
         return before.and_then(|file| file.columns.clone());
     }
     Some(planned.to_vec())
+}
+
+/// What is wrong with the file now; of one that is unchanged the source may not say it again.
+fn problem(before: Option<&KnownFile>, planned: &PlannedContent) -> Option<FileProblem> {
+    let told = planned.problem.clone();
+    match before {
+        Some(before) if before.fingerprint.size_bytes > planned.fingerprint.size_bytes => {
+            before.problem.clone()
+        }
+        Some(before) if planned.is_unchanged => told.or_else(|| before.problem.clone()),
+        _ => told,
+    }
 }
 
 /// Takes the splits that follow on `start`; returns where the last one ends.
@@ -211,12 +232,13 @@ async fn keep_running(
 const UPSERT_FILES: &str = "
 INSERT INTO ferry.file AS f
     (job, dataset, name, fingerprint_bytes, fingerprint_hash, modified_unix_nanos,
-     planned_byte, planned_row, columns)
+     planned_byte, planned_row, columns, problem_reason, problem)
 SELECT $1, $2, r.name, r.size, r.hash, r.modified, r.planned_byte, r.planned_row,
-       r.columns::jsonb
+       r.columns::jsonb, r.problem_reason, r.problem
 FROM unnest($3::text[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[],
-            $9::text[])
-         AS r (name, size, hash, modified, planned_byte, planned_row, columns)
+            $9::text[], $10::text[], $11::text[])
+         AS r (name, size, hash, modified, planned_byte, planned_row, columns,
+               problem_reason, problem)
 ON CONFLICT (job, dataset, name) WHERE superseded_at IS NULL DO UPDATE
 SET fingerprint_bytes = excluded.fingerprint_bytes,
     fingerprint_hash = excluded.fingerprint_hash,
@@ -224,6 +246,8 @@ SET fingerprint_bytes = excluded.fingerprint_bytes,
     planned_byte = excluded.planned_byte,
     planned_row = excluded.planned_row,
     columns = excluded.columns,
+    problem_reason = excluded.problem_reason,
+    problem = excluded.problem,
     updated_at = now()
 WHERE f.planned_byte <= excluded.planned_byte";
 
@@ -238,6 +262,11 @@ async fn upsert_files(
     let planned = Positions::of(files.iter().map(|file| file.planned_to))?;
     let columns: Vec<Option<String>> =
         files.iter().map(|file| file.columns.as_deref().map(encode_columns)).collect();
+    let problems = || files.iter().map(|file| file.problem.as_ref());
+    let reasons: Vec<Option<String>> =
+        problems().map(|problem| problem.map(|problem| problem.reason.clone())).collect();
+    let messages: Vec<Option<String>> =
+        problems().map(|problem| problem.map(|problem| without_nul(&problem.message))).collect();
     sqlx::query(UPSERT_FILES)
         .bind(job)
         .bind(dataset)
@@ -248,6 +277,8 @@ async fn upsert_files(
         .bind(planned.bytes)
         .bind(planned.rows)
         .bind(columns)
+        .bind(reasons)
+        .bind(messages)
         .execute(conn)
         .await?;
     Ok(())

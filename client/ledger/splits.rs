@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use crate::ledger::workers::{self, Eviction, WorkerId};
 use crate::ledger::{
-    Epoch, LedgerError, RunId, SplitId, columns, read_fingerprint, read_position, to_bigint,
+    Epoch, FileId, LedgerError, RunId, SplitId, columns, read_fingerprint, read_position, to_bigint,
 };
 
 /// First half of the advisory locks of runs whose splits are claimed one at a
@@ -22,6 +22,8 @@ const LOCK_CLASS: i32 = 0x6665_726f;
 pub(crate) struct ClaimedSplit {
     /// The split.
     pub(crate) split_id: SplitId,
+    /// The file that it is a part of.
+    pub(crate) file_id: FileId,
     /// Shown with every commit.
     pub(crate) epoch: Epoch,
     /// Who claimed it.
@@ -42,7 +44,9 @@ pub(crate) enum ClaimOrder {
     /// One of each file at a time, in the order of the file.
     WithinFile,
     /// One of the whole run at a time, in the order of the files' names.
-    Strict,
+    ByName,
+    /// One of the whole run at a time, in the order of the files' last changes, then of their names.
+    ByTime,
 }
 
 /// What one commit adds to a split.
@@ -82,7 +86,7 @@ WITH candidate AS MATERIALIZED (
     FROM ferry.split AS s
     JOIN ferry.file AS f USING (file_id)
     JOIN ferry.run AS r USING (run_id)
-    WHERE s.run_id = $1 AND r.state = 'running' AND NOT s.done
+    WHERE s.run_id = $1 AND r.state = 'running' AND NOT s.done AND s.file_id <> ALL ($4)
       AND (s.lease_owner IS NULL
            OR s.lease_until < clock_timestamp()
            OR s.lease_owner NOT IN (SELECT worker_id FROM ferry.living_worker))";
@@ -99,15 +103,22 @@ const IS_FIRST_OF_FILE: &str = "
 /// is left to do. So while a worker has a living lease nobody gets another
 /// split, not even one of a file that sorts before and has joined the run since;
 /// and once its lease is over that same split is taken from it, with a new
-/// epoch, so that it cannot wake up and commit beside its successor. Names are
-/// compared byte by byte, so that the order is the same in every database.
+/// epoch, so that it cannot wake up and commit beside its successor.
 const IS_FIRST_OF_RUN: &str = "
       AND s.split_id = (
           SELECT front.split_id
           FROM ferry.split AS front JOIN ferry.file AS front_file USING (file_id)
           WHERE front.run_id = $1 AND NOT front.done
           ORDER BY coalesce(front.lease_owner IN (SELECT worker_id FROM ferry.living_worker),
-                            false) DESC,
+                            false) DESC,";
+
+/// Of one file, no split comes before an earlier one, whatever the clock said.
+const BY_TIME: &str = "
+                   max(front.modified_unix_nanos)
+                       OVER (PARTITION BY front.file_id ORDER BY front.start_byte),";
+
+/// Names are compared byte by byte, so that the order is the same in every database.
+const BY_NAME: &str = "
                    front_file.name COLLATE \"C\", front.start_byte LIMIT 1)";
 
 const TAKE_CANDIDATE: &str = "
@@ -120,42 +131,52 @@ SET epoch = s.epoch + 1, lease_owner = $2,
     lease_until = clock_timestamp() + make_interval(secs => $3::integer)
 FROM candidate AS c, ferry.file AS f
 WHERE s.split_id = c.split_id AND f.file_id = s.file_id
-RETURNING s.split_id, s.epoch, f.dataset, f.name AS file, f.columns::text AS columns,
+RETURNING s.split_id, s.file_id, s.epoch, f.dataset, f.name AS file, f.columns::text AS columns,
           s.fingerprint_bytes, s.fingerprint_hash, s.modified_unix_nanos,
           s.start_byte, s.start_row, s.end_byte, s.end_row, s.next_byte, s.next_row,
           c.owner_before";
 
 impl ClaimOrder {
+    /// Whether one split is loaded after the other.
+    pub(crate) fn is_strict(self) -> bool {
+        matches!(self, Self::ByName | Self::ByTime)
+    }
+
     fn claim_statement(self) -> String {
-        let condition = match self {
-            Self::Any => "",
-            Self::WithinFile => IS_FIRST_OF_FILE,
-            Self::Strict => IS_FIRST_OF_RUN,
+        let condition: &[&str] = match self {
+            Self::Any => &[],
+            Self::WithinFile => &[IS_FIRST_OF_FILE],
+            Self::ByName => &[IS_FIRST_OF_RUN, BY_NAME],
+            Self::ByTime => &[IS_FIRST_OF_RUN, BY_TIME, BY_NAME],
         };
-        [CANDIDATE, condition, TAKE_CANDIDATE].concat()
+        [CANDIDATE, &condition.concat(), TAKE_CANDIDATE].concat()
     }
 }
 
 /// Takes the next free split of a run; `None` if all are done or taken, or if
 /// the run has ended.
 ///
-/// The worker must hold its lock, see [`workers::hold`]. A session that still
-/// lives, of a worker that the split is taken from, is ended.
+/// Splits of the files in `left_out` are passed over, which only an order that
+/// is not strict allows. The worker must hold its lock, see [`workers::hold`]. A
+/// session that still lives, of a worker that the split is taken from, is ended.
 pub(crate) async fn claim(
     conn: &mut PgConnection,
     run_id: RunId,
     worker: WorkerId,
     lease_seconds: i32,
     order: ClaimOrder,
+    left_out: &[FileId],
 ) -> Result<Option<ClaimedSplit>, LedgerError> {
+    let left_out: Vec<i64> = left_out.iter().map(|file| file.0).collect();
     let mut tx = conn.begin().await?;
     let mut row = None;
-    if order != ClaimOrder::Strict || try_claim_alone(&mut tx, run_id).await? {
+    if !order.is_strict() || try_claim_alone(&mut tx, run_id).await? {
         // All of the text stands in this program; what comes from outside is bound.
         row = sqlx::query(AssertSqlSafe(order.claim_statement()))
             .bind(run_id.0)
             .bind(worker.0)
             .bind(lease_seconds)
+            .bind(left_out)
             .fetch_optional(&mut *tx)
             .await?;
     }
@@ -208,6 +229,7 @@ async fn evict(
 fn read_claimed(row: &PgRow, worker: WorkerId) -> Result<ClaimedSplit, LedgerError> {
     Ok(ClaimedSplit {
         split_id: SplitId(row.try_get("split_id")?),
+        file_id: FileId(row.try_get("file_id")?),
         epoch: Epoch(row.try_get("epoch")?),
         worker,
         split: Split {
@@ -347,8 +369,8 @@ mod tests {
 
     #[test]
     fn each_order_has_its_condition() {
-        let [any, within_file, strict] =
-            [ClaimOrder::Any, ClaimOrder::WithinFile, ClaimOrder::Strict]
+        let [any, within_file, strict, by_time] =
+            [ClaimOrder::Any, ClaimOrder::WithinFile, ClaimOrder::ByName, ClaimOrder::ByTime]
                 .map(ClaimOrder::claim_statement);
         assert!(!any.contains("earlier") && !any.contains("front"), "{any}");
         assert!(within_file.contains("earlier.start_byte < s.start_byte"), "{within_file}");
@@ -356,7 +378,11 @@ mod tests {
         let (front, by_name) =
             (strict.find("front.lease_owner IN"), strict.find("front_file.name"));
         assert!(front.is_some() && front < by_name, "who is at work comes first: {strict}");
-        for statement in [any, within_file, strict] {
+        let (time, name) =
+            (by_time.find("front.modified_unix_nanos"), by_time.find("front_file.name"));
+        assert!(time.is_some() && time < name, "files of one time by name: {by_time}");
+        assert!(!strict.contains("front.modified_unix_nanos"), "{strict}");
+        for statement in [any, within_file, strict, by_time] {
             assert!(statement.contains("r.state = 'running'"), "{statement}");
             assert!(statement.contains("SKIP LOCKED"), "{statement}");
             assert!(statement.contains("c.owner_before"), "{statement}");

@@ -6,6 +6,18 @@ use ferry::wire::convert::InvalidMessage;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::ledger::files::FileProblem;
+
+/// Reasons that concern a single file.
+const FILE_REASONS: [&str; 6] = [
+    "FILE_NOT_FOUND",
+    "FILE_CHANGED",
+    "FILE_UNREADABLE",
+    "BAD_HEADER",
+    "ARCHIVE_DAMAGED",
+    "ARCHIVE_TOO_LARGE",
+];
+
 /// A source that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,6 +72,22 @@ pub(crate) enum SourceError {
         /// End of the range.
         end: Position,
     },
+}
+
+impl SourceError {
+    /// What is wrong with the file that was to be read, if only that one is to blame.
+    pub(crate) fn problem_of(&self, file: &str) -> Option<FileProblem> {
+        let Self::Refused { reason, message } = self else {
+            return None;
+        };
+        let (file, reason, message) = (file.to_owned(), reason.clone(), message.clone());
+        self.is_of_file().then_some(FileProblem { file, reason, message })
+    }
+
+    /// Whether a single file is to blame, and others of the dataset can be read all the same.
+    pub(crate) fn is_of_file(&self) -> bool {
+        matches!(self, Self::Refused { reason, .. } if FILE_REASONS.contains(&reason.as_str()))
+    }
 }
 
 impl From<Status> for SourceError {

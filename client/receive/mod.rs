@@ -23,7 +23,7 @@ use ferry::wire::generated as proto;
 use proto::read_batches_response::Step;
 use tonic::Streaming;
 
-use crate::ledger::files::KnownFile;
+use crate::ledger::files::{FileProblem, KnownFile};
 use crate::stage::{Batch, StagedReject};
 
 pub(crate) use connect::{Source, connect};
@@ -45,8 +45,10 @@ const STAGE: &str = "read";
 /// What a transfer would read, as the source sees it.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// Files ordered by name.
+    /// Files ordered by name, without those that cannot be read at all.
     pub(crate) files: Vec<PlannedFile>,
+    /// What is wrong with files that cannot be read, or not to their end, by name.
+    pub(crate) problems: Vec<FileProblem>,
     /// Ranges that are not yet planned.
     pub(crate) splits: Vec<Split>,
 }
@@ -85,6 +87,7 @@ impl PlannedFile {
             proto::FileState::Unchanged => "unchanged",
             proto::FileState::Grown => "grown",
             proto::FileState::Rewritten => "rewritten",
+            proto::FileState::Unreadable => "unreadable",
         }
     }
 }
@@ -127,12 +130,14 @@ impl Source {
         }
         let headers = response.headers.into_iter().map(columns_of);
         let headers = headers.collect::<Result<Vec<_>, SourceError>>()?;
-        let files = response.files.into_iter().map(|file| planned_file(file, &headers));
         let splits = response.splits.into_iter().map(Split::try_from);
-        let plan = Plan {
-            files: files.collect::<Result<_, _>>()?,
-            splits: splits.collect::<Result<_, _>>()?,
-        };
+        let mut plan = Plan { splits: splits.collect::<Result<_, _>>()?, ..Plan::default() };
+        for mut file in response.files {
+            plan.problems.extend(file_problem(&mut file)?);
+            if file.state() != proto::FileState::Unreadable {
+                plan.files.push(planned_file(file, &headers)?);
+            }
+        }
         if columns.is_empty() {
             refuse_untold_columns(&plan)?;
         }
@@ -178,6 +183,17 @@ impl Source {
 
 fn columns_of(header: proto::Header) -> Result<Arc<[Column]>, SourceError> {
     header.columns.into_iter().map(|column| Ok(Column::try_from(column)?)).collect()
+}
+
+/// What is wrong with a file; of one that cannot be read the source must say it.
+fn file_problem(file: &mut proto::PlannedFile) -> Result<Option<FileProblem>, SourceError> {
+    match file.problem.take() {
+        Some(proto::FileProblem { reason, message }) => {
+            Ok(Some(FileProblem { file: file.name.clone(), reason, message }))
+        }
+        None if file.state() == proto::FileState::Unreadable => Err(missing("file.problem")),
+        None => Ok(None),
+    }
 }
 
 fn planned_file(

@@ -5,7 +5,8 @@ mod summary;
 
 use serde::Serialize;
 
-use crate::error::ClientError;
+use crate::error::{ClientError, RunLeft};
+use crate::ledger::files::FileProblem;
 use crate::output::Style;
 use crate::receive::Plan;
 
@@ -36,6 +37,8 @@ pub(crate) struct RunReport {
     pub(crate) seconds: f64,
     /// Rows in quarantine by reason.
     pub(crate) rejects: Vec<RejectReport>,
+    /// Files that could not be read, or not to their end.
+    pub(crate) problems: Vec<FileProblem>,
     /// Why it failed.
     pub(crate) error: Option<ErrorReport>,
 }
@@ -55,6 +58,7 @@ impl RunReport {
             bytes: 0,
             seconds: 0.0,
             rejects: Vec::new(),
+            problems: Vec::new(),
             error: None,
         }
     }
@@ -84,7 +88,15 @@ impl RunReport {
     }
 
     fn conclude(&mut self, error: Option<&ClientError>) {
-        self.state = match error {
+        let mut failure = error;
+        if let Some(ClientError::FilesUnreadable(files)) = error {
+            // A run that went no further than its plan has not told them yet.
+            if self.problems.is_empty() {
+                self.problems.clone_from(&files.problems);
+            }
+            failure = failure.filter(|_| files.left != RunLeft::Finished);
+        }
+        self.state = match failure {
             None if self.rows == Rows::default() => ReportState::NothingNew,
             None => ReportState::Finished,
             Some(ClientError::Interrupted) => ReportState::Stopped,
@@ -99,9 +111,9 @@ impl RunReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReportState {
-    /// Everything is loaded.
+    /// Everything that can be read is loaded.
     Finished,
-    /// The ledger knew everything already.
+    /// The ledger knew all of that already.
     NothingNew,
     /// A signal stopped it.
     Stopped,

@@ -13,6 +13,7 @@ const PLAIN_MODE: &str = "append";
 pub(super) fn print(report: &RunReport) {
     if report.state == ReportState::NothingNew {
         output::line(format!("{}: nothing new to load", report.job));
+        print_problems(report);
         return;
     }
     output::line(accounts_table(report).to_string());
@@ -23,7 +24,15 @@ pub(super) fn print(report: &RunReport) {
         output::line(rejects_table(report).to_string());
         output::line("the rows in quarantine are in ferry.quarantine, with their positions");
     }
+    print_problems(report);
     output::line(closing_line(report));
+}
+
+/// Prints which files could not be read; what is wrong with each the error tells.
+fn print_problems(report: &RunReport) {
+    if !report.problems.is_empty() {
+        output::line(problems_table(report).to_string());
+    }
 }
 
 /// Prints a report for machines.
@@ -79,6 +88,14 @@ fn rejects_table(report: &RunReport) -> Table {
     for reject in &report.rejects {
         let column = reject.column.clone().unwrap_or_else(|| "(whole record)".to_owned());
         table.add_row([reject.code.clone(), column, grouped(reject.count)]);
+    }
+    table
+}
+
+fn problems_table(report: &RunReport) -> Table {
+    let mut table = output::table(["could not be read to its end", "reason"], 0..0);
+    for problem in &report.problems {
+        table.add_row([&problem.file, &problem.reason]);
     }
     table
 }
@@ -140,6 +157,7 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::files::FileProblem;
 
     fn report() -> RunReport {
         let mut report = RunReport::new("customers");
@@ -173,6 +191,18 @@ mod tests {
         let target = |written| TargetReport { table: "users".to_owned(), mode: "upsert", written };
         assert_eq!(target_row(&target(1000), 1100), ["users", "upsert", "1 000", "100"]);
         assert_eq!(target_row(&target(1200), 1100)[3], "0", "never below nothing");
+    }
+
+    #[test]
+    fn files_that_could_not_be_read_are_listed() {
+        let mut report = report();
+        report.problems.push(FileProblem {
+            file: "a.csv.gz".to_owned(),
+            reason: "ARCHIVE_DAMAGED".to_owned(),
+            message: "it ends early".to_owned(),
+        });
+        let table = problems_table(&report).to_string();
+        assert!(table.contains("a.csv.gz") && table.contains("ARCHIVE_DAMAGED"), "{table}");
     }
 
     #[test]

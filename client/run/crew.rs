@@ -14,6 +14,7 @@ use super::heartbeat::{self, Leases};
 use super::retry::Attempts;
 use super::session::Session;
 use super::unless_stopped;
+use super::unreadable::Unreadable;
 use super::worker::Worker;
 use crate::error::ClientError;
 use crate::job::{FileOrder, Job, Mode};
@@ -36,6 +37,7 @@ pub(super) struct Crew {
     pub(super) retries: AtomicU64,
     /// A worker waits here for another one to be done with a split.
     pub(super) split_done: Notify,
+    pub(super) unreadable: Unreadable,
     guard: Mutex<RejectGuard>,
     /// Splits in which PostgreSQL refuses rows.
     careful: Mutex<HashSet<SplitId>>,
@@ -50,6 +52,7 @@ impl Crew {
         stages: Arc<Stages>,
         progress: Progress,
         guard: RejectGuard,
+        unreadable: Unreadable,
     ) -> Self {
         Self {
             job,
@@ -59,6 +62,7 @@ impl Crew {
             leases: Leases::default(),
             retries: AtomicU64::new(0),
             split_done: Notify::new(),
+            unreadable,
             guard: Mutex::new(guard),
             careful: Mutex::default(),
             workers: Mutex::default(),
@@ -127,7 +131,7 @@ impl Crew {
             return 1;
         }
         let at_once = match claim_order(&self.job) {
-            ClaimOrder::Strict => 1,
+            ClaimOrder::ByName | ClaimOrder::ByTime => 1,
             ClaimOrder::Any | ClaimOrder::WithinFile => {
                 usize::try_from(undone).unwrap_or(usize::MAX)
             }
@@ -162,7 +166,8 @@ impl Crew {
 pub(super) fn claim_order(job: &Job) -> ClaimOrder {
     let has_keys = |mode: &Mode| matches!(mode, Mode::Upsert { .. } | Mode::InsertNew);
     match job.load.file_order {
-        FileOrder::Name => ClaimOrder::Strict,
+        FileOrder::Name => ClaimOrder::ByName,
+        FileOrder::Time => ClaimOrder::ByTime,
         FileOrder::Any if job.targets.iter().any(|target| has_keys(&target.mode)) => {
             ClaimOrder::WithinFile
         }

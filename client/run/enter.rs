@@ -14,8 +14,8 @@ use crate::clean;
 use crate::columns::{self, ColumnPlan, TargetPlan};
 use crate::error::ClientError;
 use crate::job::{Job, Mode, RewrittenPolicy};
-use crate::ledger::accounts::accounts;
-use crate::ledger::files::{self, KnownFile};
+use crate::ledger::accounts::{BegunFile, begun};
+use crate::ledger::files::{self, FileProblem, KnownFile};
 use crate::ledger::register::{PlannedContent, Registration, register};
 use crate::ledger::runs::{self, OldRules, OpenedRun, RunFacts};
 use crate::ledger::splits::ClaimOrder;
@@ -141,6 +141,8 @@ async fn write_news(
     connection: &mut PgConnection,
 ) -> Result<(), ClientError> {
     let begun = last_begun(job, opened, connection).await?;
+    let problems: HashMap<&str, &FileProblem> =
+        survey.plan.problems.iter().map(|problem| (problem.file.as_str(), problem)).collect();
     let is_ignored = |file: &&PlannedFile| {
         job.load.rewritten == RewrittenPolicy::Ignore && file.state == FileState::Rewritten
     };
@@ -150,7 +152,7 @@ async fn write_news(
             tracing::warn!(file = file.name, "the file was rewritten since it was loaded: ignored");
             continue;
         }
-        if begun.as_ref().is_some_and(|begun| file.name < *begun) {
+        if begun.as_ref().is_some_and(|begun| comes_before(job, file, begun)) {
             tracing::info!(file = file.name, "left for the next run: a later file has begun");
             continue;
         }
@@ -165,8 +167,11 @@ async fn write_news(
             name: file.name.clone(),
             fingerprint: file.fingerprint.clone(),
             columns: file.columns.to_vec(),
+            is_unchanged: file.state == FileState::Unchanged,
+            problem: problems.get(file.name.as_str()).copied().cloned(),
         });
     }
+    tell_of_problems(survey);
     warn_of_repeats(job, survey);
     let superseded: Vec<_> = survey.superseded.iter().map(|file| file.file_id).collect();
     let registration = Registration {
@@ -187,12 +192,43 @@ async fn last_begun(
     job: &Job,
     opened: &OpenedRun,
     connection: &mut PgConnection,
-) -> Result<Option<String>, ClientError> {
-    if !opened.is_resumed || claim_order(job) != ClaimOrder::Strict {
+) -> Result<Option<BegunFile>, ClientError> {
+    let order = claim_order(job);
+    if !opened.is_resumed || !order.is_strict() {
         return Ok(None);
     }
-    let files = accounts(connection, opened.run_id).await?;
-    Ok(files.into_iter().filter(|file| file.read > 0).map(|file| file.file).max())
+    let files = begun(connection, opened.run_id).await?.into_iter();
+    Ok(files.max_by(|one, other| {
+        let place_of = |file: &BegunFile| place(order, file.modified_unix_nanos);
+        (place_of(one), &one.name).cmp(&(place_of(other), &other.name))
+    }))
+}
+
+/// Whether a file's place is before one of which something is loaded.
+fn comes_before(job: &Job, file: &PlannedFile, begun: &BegunFile) -> bool {
+    let order = claim_order(job);
+    let place_of = |modified_unix_nanos| place(order, modified_unix_nanos);
+    (place_of(file.fingerprint.modified_unix_nanos), &file.name)
+        < (place_of(begun.modified_unix_nanos), &begun.name)
+}
+
+/// The place of a file among others, before names decide.
+fn place(order: ClaimOrder, modified_unix_nanos: i64) -> i64 {
+    if order == ClaimOrder::ByTime { modified_unix_nanos } else { 0 }
+}
+
+/// Says what is not loaded of files that cannot be read to their end, or are gone.
+fn tell_of_problems(survey: &Survey) {
+    for FileProblem { file, reason, message } in &survey.plan.problems {
+        tracing::warn!(file, reason, error = message, "the file cannot be read to its end");
+    }
+    for file in &survey.missing {
+        tracing::warn!(
+            file = file.name,
+            records = file.rows_left,
+            "the file is gone from the source: what is left of it is given up"
+        );
+    }
 }
 
 /// Rows of a file that is loaded again are added to those that were loaded before.

@@ -15,6 +15,7 @@ mod sample;
 mod session;
 mod stages;
 mod survey;
+mod unreadable;
 mod worker;
 mod workplace;
 
@@ -26,7 +27,7 @@ use ferry::host::shutdown::Shutdown;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::database;
-use crate::error::ClientError;
+use crate::error::{ClientError, RunLeft, UnreadableFiles};
 use crate::job::{Job, Mode, Target};
 use crate::key::PseudonymKey;
 use crate::ledger::runs::{self, RunChoice, RunState};
@@ -44,9 +45,10 @@ use finish::End;
 use prepare::Prepared;
 use retry::Attempts;
 use session::Session;
+use unreadable::Unreadable;
 
-pub(crate) use options::{Reload, RunOptions};
-pub(crate) use prepare::{APPLICATION_NAME, refuse_rewritten};
+pub(crate) use options::{Missing, Reload, RunOptions};
+pub(crate) use prepare::{APPLICATION_NAME, refuse_part_of_rows, refuse_rewritten};
 pub(crate) use sample::suspects;
 pub(crate) use stages::{Destination, stages};
 pub(crate) use survey::{Survey, replaces, survey};
@@ -82,6 +84,7 @@ async fn run(
     shutdown: Shutdown,
     report: &mut RunReport,
 ) -> Result<(), ClientError> {
+    survey::refuse_giving_up(&job, options)?;
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
     let mut stop = shutdown.clone();
     // A host that does not answer at all is more likely named wrongly than gone for a moment.
@@ -192,7 +195,8 @@ impl Attempt {
         let limits = &self.job.load;
         let guard = RejectGuard::new(limits.max_rejects, limits.reject_window, totals.rows);
         let (job, stages) = (Arc::clone(&self.job), Arc::clone(&self.stages));
-        let crew = Arc::new(Crew::new(job, self.run_id, stages, progress, guard));
+        let unreadable = Unreadable::new(std::mem::take(&mut self.plan.problems));
+        let crew = Arc::new(Crew::new(job, self.run_id, stages, progress, guard, unreadable));
         let outcome = self.load_and_finish(&crew).await;
         crew.progress.finish();
         settle(&crew, outcome, report).await
@@ -221,6 +225,10 @@ impl Attempt {
             if end == End::Finished {
                 finish::drop_incoming(&replacements, &mut connection).await;
                 return Ok(connection);
+            }
+            let ending = crew.unreadable.error_at_end(&job, run_id, &mut connection).await?;
+            if let Some(error) = ending {
+                return Err(error);
             }
             tracing::debug!(run = %run_id, "another worker has added splits");
             let _ = connection.close().await;
@@ -284,6 +292,10 @@ async fn settle(
     let noted = note(crew, failure.as_ref(), &mut connection, report).await;
     let _ = connection.close().await;
     match (failure, noted) {
+        (None, Ok(())) if !report.problems.is_empty() => {
+            let (problems, left) = (report.problems.clone(), RunLeft::Finished);
+            Err(ClientError::FilesUnreadable(UnreadableFiles { problems, left }))
+        }
         (None, noted) => noted,
         (Some(error), noted) => {
             if let Err(error) = noted {
@@ -322,6 +334,10 @@ async fn note(
             mode: target.mode.word(),
             written: written.copied().unwrap_or_default(),
         }
+    };
+    report.problems = match failure {
+        None => crew.unreadable.all_of_finished(job, connection).await?,
+        Some(_) => crew.unreadable.all(job, connection).await?,
     };
     report.targets = job.targets.iter().enumerate().map(reported).collect();
     Ok(())

@@ -13,6 +13,17 @@ pub(crate) struct RunOptions {
     pub(crate) reload: Reload,
     /// Only files modified at this time or after it are loaded, in nanoseconds since 1970.
     pub(crate) since_unix_nanos: Option<i64>,
+    /// What becomes of files that the source does not have any more.
+    pub(crate) missing: Missing,
+}
+
+/// What becomes of files of which something is left to do, and that are gone from the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// The run waits for them.
+    Await,
+    /// What is left of them is never loaded.
+    GiveUp,
 }
 
 /// Which files are loaded from their start.
@@ -32,6 +43,7 @@ impl Default for RunOptions {
             choice: RunChoice::Automatic,
             reload: Reload::Changed,
             since_unix_nanos: None,
+            missing: Missing::Await,
         }
     }
 }

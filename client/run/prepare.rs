@@ -4,9 +4,9 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::options::RunOptions;
 use super::stages::{Destination, stages};
-use super::survey::{Survey, look_up_tables, survey};
+use super::survey::{Survey, look_up_tables, replaces, survey};
 use crate::columns::{self, evolve};
-use crate::error::ClientError;
+use crate::error::{ClientError, RunLeft, UnreadableFiles};
 use crate::job::{DriftPolicy, Job};
 use crate::key::PseudonymKey;
 use crate::ledger::runs::RunChoice;
@@ -38,6 +38,7 @@ pub(super) async fn prepare(
     }
     let mut survey = survey(job, options, source, connection, key).await?;
     refuse_rewritten(&survey, job)?;
+    refuse_part_of_rows(&survey, job)?;
     survey.drift.judge(job.load.drift)?;
     // What is wrong with a rule is found before a table is made.
     let mut made = stages(job, &survey.columns, survey.drift.misfit(job), Destination::Live)?;
@@ -67,6 +68,15 @@ pub(crate) fn refuse_rewritten(survey: &Survey, job: &Job) -> Result<(), ClientE
         return Ok(());
     }
     Err(ClientError::Rewritten { files: rewritten.join(", ") })
+}
+
+/// A table that is replaced holds what the source holds, or what it held before.
+pub(crate) fn refuse_part_of_rows(survey: &Survey, job: &Job) -> Result<(), ClientError> {
+    let problems = survey.plan.problems.clone();
+    if problems.is_empty() || !replaces(job) {
+        return Ok(());
+    }
+    Err(ClientError::FilesUnreadable(UnreadableFiles { problems, left: RunLeft::NotBegun }))
 }
 
 /// An unfinished run keeps to its columns: it must not find its tables changed.

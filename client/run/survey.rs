@@ -6,12 +6,12 @@ use ferry::schema::Column;
 use ferry::wire::generated::FileState;
 use sqlx::PgConnection;
 
-use super::options::{Reload, RunOptions};
+use super::options::{Missing, Reload, RunOptions};
 use crate::columns::{self, ColumnError, ColumnPlan, Drift, FileHeader};
-use crate::error::ClientError;
+use crate::error::{ClientError, RunLeft, UnreadableFiles};
 use crate::job::{DriftPolicy, Job, JobError, Mode, RewrittenPolicy};
 use crate::key::PseudonymKey;
-use crate::ledger::files::{self, KnownFile};
+use crate::ledger::files::{self, KnownFile, UnsettledFile};
 use crate::ledger::runs::{self, LastShape, RunChoice, RunState};
 use crate::ledger::{FileId, LedgerError, RunId, migrate};
 use crate::load::catalogue::TargetTable;
@@ -25,6 +25,8 @@ pub(crate) struct Survey {
     pub(crate) superseded: Vec<KnownFile>,
     /// Files of which the rest is never loaded.
     pub(crate) given_up: Vec<FileId>,
+    /// Those of them that are gone from the source.
+    pub(crate) missing: Vec<UnsettledFile>,
     /// How the source differs from what the job has seen of it.
     pub(crate) drift: Drift,
     /// Statements that fit the tables to it.
@@ -60,6 +62,8 @@ pub(crate) fn replaces(job: &Job) -> bool {
 #[derive(Default)]
 struct Memory {
     known: Vec<KnownFile>,
+    /// Those that are given up if they are gone.
+    unsettled: Vec<UnsettledFile>,
     /// Columns that the source offered to the last run.
     offered: Option<Vec<Column>>,
     last: Option<LastShape>,
@@ -84,10 +88,10 @@ pub(crate) async fn survey(
         return Err(JobError::SINCE_WITH_REPLACE.into());
     }
     let dataset = source.dataset_columns(&job.source.dataset).await?;
-    let memory = remember(connection, job).await?;
-    let (plan, superseded, choice) = match options.choice {
+    let memory = remember(connection, job, options).await?;
+    let News { plan, superseded, missing, choice } = match options.choice {
         // What is new is left to a run that may take it up.
-        RunChoice::Current | RunChoice::Join => (Plan::default(), Vec::new(), options.choice),
+        RunChoice::Current | RunChoice::Join => News::none(options.choice),
         RunChoice::Automatic | RunChoice::New => plan_news(job, options, source, &memory).await?,
     };
     let headers = headers(&plan);
@@ -99,16 +103,20 @@ pub(crate) async fn survey(
         let evolved = columns::evolve(job, &drift, tables)?;
         (tables, evolution) = (evolved.tables, evolved.statements);
     }
-    // That the source has drifted says more than what comes of it.
     let planned = columns::plan(job, &drift.columns, &tables, key);
-    let columns = planned.map_err(|error| verdict.err().unwrap_or(error))?;
+    // That the source has drifted, or cannot be read, says more than what comes of it.
+    let columns = planned.map_err(|error| {
+        let error = verdict.err().unwrap_or(error).into();
+        nothing_to_read(&plan).unwrap_or(error)
+    })?;
     let has_loaded = memory.known.len() > superseded.len();
     let last_run = memory.last.map(|last| last.run_id);
     let unfinished = memory.last.filter(|last| last.has_undone).map(|last| last.run_id);
     Ok(Survey {
-        given_up: given_up(job, &memory, &plan),
+        given_up: given_up(job, &memory, &plan, &missing),
         plan,
         superseded,
+        missing,
         drift,
         evolution,
         columns,
@@ -119,17 +127,64 @@ pub(crate) async fn survey(
     })
 }
 
-async fn remember(connection: &mut PgConnection, job: &Job) -> Result<Memory, ClientError> {
+/// What is left of a file can be given up by who knows what is there, and fills no table anew.
+pub(super) fn refuse_giving_up(job: &Job, options: &RunOptions) -> Result<(), JobError> {
+    if options.missing == Missing::Await {
+        return Ok(());
+    }
+    if replaces(job) {
+        return Err(JobError::GIVE_UP_WITH_REPLACE);
+    }
+    match options.choice {
+        RunChoice::Current | RunChoice::Join => Err(JobError::GIVE_UP_WITH_CURRENT),
+        RunChoice::Automatic | RunChoice::New => Ok(()),
+    }
+}
+
+/// That no file at all can be read, if it is so.
+fn nothing_to_read(plan: &Plan) -> Option<ClientError> {
+    if !plan.files.is_empty() || plan.problems.is_empty() {
+        return None;
+    }
+    let (problems, left) = (plan.problems.clone(), RunLeft::NothingToRead);
+    Some(ClientError::FilesUnreadable(UnreadableFiles { problems, left }))
+}
+
+async fn remember(
+    connection: &mut PgConnection,
+    job: &Job,
+    options: &RunOptions,
+) -> Result<Memory, ClientError> {
     if !migrate::is_current(connection).await? {
         // Before the first run there is no ledger, and nothing is known of any file.
         let is_old = migrate::exists(connection).await?;
         return if is_old { Err(LedgerError::NotCurrent.into()) } else { Ok(Memory::default()) };
     }
+    let (name, dataset) = (&job.name, &job.source.dataset);
     Ok(Memory {
-        known: files::known(connection, &job.name, &job.source.dataset).await?,
+        known: files::known(connection, name, dataset).await?,
+        unsettled: match options.missing {
+            Missing::Await => Vec::new(),
+            Missing::GiveUp => files::unsettled(connection, name, dataset).await?,
+        },
         offered: runs::last_source_columns(connection, &job.name).await?,
         last: runs::last(connection, &job.name).await?,
     })
+}
+
+/// What is new at the source, and what is made of it.
+struct News {
+    plan: Plan,
+    superseded: Vec<KnownFile>,
+    missing: Vec<UnsettledFile>,
+    choice: RunChoice,
+}
+
+impl News {
+    /// Nothing was asked.
+    fn none(choice: RunChoice) -> Self {
+        Self { plan: Plan::default(), superseded: Vec::new(), missing: Vec::new(), choice }
+    }
 }
 
 /// Asks the source what is new, and once more if known files are to be loaded again.
@@ -138,7 +193,7 @@ async fn plan_news(
     options: &RunOptions,
     source: &mut Source,
     memory: &Memory,
-) -> Result<(Plan, Vec<KnownFile>, RunChoice), ClientError> {
+) -> Result<News, ClientError> {
     let (dataset, split_bytes) = (&job.source.dataset, job.load.split_bytes);
     let mut plan = source.plan(dataset, &[], split_bytes, &memory.known).await?;
     let (superseded, choice) = supersede(job, options, memory, &plan);
@@ -147,10 +202,24 @@ async fn plan_news(
         let kept: Vec<KnownFile> = memory.known.iter().filter(is_kept).cloned().collect();
         plan = source.plan(dataset, &[], split_bytes, &kept).await?;
     }
+    let is_gone = |file: &&UnsettledFile| {
+        let is_superseded = superseded.iter().any(|known| known.file_id == file.file_id);
+        !is_superseded && !is_there(&plan, &file.name)
+    };
+    let missing = memory.unsettled.iter().filter(is_gone).cloned().collect();
     if let Some(since) = options.since_unix_nanos {
-        leave_out_older(&mut plan, since);
+        leave_out(&mut plan, |file| file.fingerprint.modified_unix_nanos < since);
     }
-    Ok((plan, superseded, choice))
+    if job.load.rewritten == RewrittenPolicy::Ignore {
+        leave_out_problems(&mut plan, |file| file.state == FileState::Rewritten);
+    }
+    Ok(News { plan, superseded, missing, choice })
+}
+
+/// Whether the source has a file, be it one that cannot be read.
+fn is_there(plan: &Plan, name: &str) -> bool {
+    plan.files.iter().any(|file| file.name == name)
+        || plan.problems.iter().any(|problem| problem.file == name)
 }
 
 /// Which known files are loaded again, and by which run.
@@ -208,22 +277,32 @@ fn is_young(plan: &Plan, name: &str, since_unix_nanos: Option<i64>) -> bool {
         .is_none_or(|since| file.is_some_and(|file| file.fingerprint.modified_unix_nanos >= since))
 }
 
-/// Leaves out files that changed last before a time.
-fn leave_out_older(plan: &mut Plan, since_unix_nanos: i64) {
-    plan.files.retain(|file| file.fingerprint.modified_unix_nanos >= since_unix_nanos);
+/// Leaves out files, and what is to be loaded of them.
+fn leave_out(plan: &mut Plan, is_meant: impl Fn(&PlannedFile) -> bool) {
+    leave_out_problems(plan, &is_meant);
+    plan.files.retain(|file| !is_meant(file));
     let left: HashSet<&str> = plan.files.iter().map(|file| file.name.as_str()).collect();
     plan.splits.retain(|split| left.contains(split.file.as_str()));
 }
 
+/// Leaves out what is wrong with files that nothing is to be loaded of.
+fn leave_out_problems(plan: &mut Plan, is_meant: impl Fn(&PlannedFile) -> bool) {
+    let meant = plan.files.iter().filter(|file| is_meant(file));
+    let meant: HashSet<&str> = meant.map(|file| file.name.as_str()).collect();
+    plan.problems.retain(|problem| !meant.contains(problem.file.as_str()));
+}
+
 /// Files that were rewritten where the job is to leave such alone: what was not
-/// loaded of them cannot be read any more. One that is gone may come back.
-fn given_up(job: &Job, memory: &Memory, plan: &Plan) -> Vec<FileId> {
-    if job.load.rewritten != RewrittenPolicy::Ignore || replaces(job) {
-        return Vec::new();
+/// loaded of them cannot be read any more. One that is gone may come back, so
+/// that it must be given up in words.
+fn given_up(job: &Job, memory: &Memory, plan: &Plan, missing: &[UnsettledFile]) -> Vec<FileId> {
+    let mut given_up: Vec<FileId> = missing.iter().map(|file| file.file_id).collect();
+    if job.load.rewritten == RewrittenPolicy::Ignore && !replaces(job) {
+        let rewritten = names_of(plan, FileState::Rewritten);
+        let is_lost = |known: &&KnownFile| rewritten.contains(&known.name.as_str());
+        given_up.extend(memory.known.iter().filter(is_lost).map(|known| known.file_id));
     }
-    let rewritten = names_of(plan, FileState::Rewritten);
-    let is_lost = |known: &&KnownFile| rewritten.contains(&known.name.as_str());
-    memory.known.iter().filter(is_lost).map(|known| known.file_id).collect()
+    given_up
 }
 
 fn names_of(plan: &Plan, state: FileState) -> Vec<&str> {

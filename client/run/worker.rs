@@ -105,7 +105,9 @@ impl Worker {
         let Session { connection, worker } = session;
         let lease = whole_seconds(self.crew.job.load.lease);
         let order = claim_order(&self.crew.job);
-        let claimed = splits::claim(connection, self.crew.run_id, *worker, lease, order).await?;
+        let (run_id, left_out) = (self.crew.run_id, self.crew.unreadable.file_ids());
+        let claiming = splits::claim(connection, run_id, *worker, lease, order, &left_out);
+        let claimed = claiming.await?;
         if let Some(claim) = &claimed {
             self.crew.leases.take(*worker, claim.split_id, claim.epoch);
             tracing::debug!(split = %claim.split_id, epoch = %claim.epoch, "split claimed");
@@ -113,12 +115,17 @@ impl Worker {
         Ok(claimed)
     }
 
-    /// Whether nothing is left to do for anybody.
+    /// Whether nothing is left to do for anybody, or only what this process leaves out.
     async fn is_done(&mut self, session: &mut Session) -> Result<bool, ClientError> {
         let run_id = self.crew.run_id;
         let standing = runs::standing(&mut session.connection, run_id).await?;
         match standing.state {
-            RunState::Running => Ok(standing.undone == 0),
+            RunState::Running if standing.undone == 0 => Ok(true),
+            RunState::Running => {
+                let left_out = self.crew.unreadable.file_ids();
+                let connection = &mut session.connection;
+                Ok(!runs::has_undone_beside(connection, run_id, &left_out).await?)
+            }
             RunState::Finished => Ok(true),
             // Whoever joins it anew sets it running again.
             RunState::Failed if !standing.has_failed_for_all() => {
@@ -155,14 +162,25 @@ impl Worker {
                     self.crew.leases.give_up(session.worker);
                     return Ok(());
                 }
-                Err(error) => {
-                    if error.trouble() == Trouble::RowRefused {
-                        self.crew.careful().insert(claim.split_id);
-                    }
-                    return Err(error);
-                }
+                Err(error) => return Err(self.take_note(error, &claim)),
             }
         }
+    }
+
+    /// Takes note of what an error says of a split or of its file; it ends the
+    /// work where nothing may come before the file.
+    fn take_note(&self, error: ClientError, claim: &ClaimedSplit) -> ClientError {
+        let Crew { job, run_id, unreadable, .. } = &*self.crew;
+        if error.trouble() == Trouble::RowRefused {
+            self.crew.careful().insert(claim.split_id);
+        }
+        if let Some(problem) = error.problem_of(&claim.split.file) {
+            unreadable.leave_out(claim.file_id, problem);
+            if claim_order(job).is_strict() {
+                return unreadable.error_in_order(job, *run_id);
+            }
+        }
+        error
     }
 
     async fn load_at(
@@ -212,13 +230,18 @@ impl Worker {
         let mut needs_source = false;
         loop {
             needs_source |= error.is_of_source();
-            if error.trouble() == Trouble::RowRefused {
-                tracing::debug!(%error, "rows are looked at one by one");
-                // Its stream was dropped, and a connection takes only so many of those.
-                needs_source = true;
-            } else {
-                self.attempts.wait_after(error, &mut self.shutdown).await?;
-                self.crew.retries.fetch_add(1, Ordering::Relaxed);
+            match error.trouble() {
+                Trouble::RowRefused => {
+                    tracing::debug!(%error, "rows are looked at one by one");
+                    // Its stream was dropped, and a connection takes only so many of those.
+                    needs_source = true;
+                }
+                // It was told when the file was left out.
+                Trouble::FileLost => {}
+                Trouble::Passing | Trouble::Lasting => {
+                    self.attempts.wait_after(error, &mut self.shutdown).await?;
+                    self.crew.retries.fetch_add(1, Ordering::Relaxed);
+                }
             }
             let mut stop = self.shutdown.clone();
             match unless_stopped(&mut stop, self.reconnect(needs_source)).await {

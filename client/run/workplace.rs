@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::options::{Reload, RunOptions};
+use super::options::{Missing, Reload, RunOptions};
 use super::prepare::{self, APPLICATION_NAME, Prepared};
 use crate::check::CheckFailure;
 use crate::columns::{SourceColumn, columns_json};
@@ -48,6 +48,7 @@ pub(crate) async fn open_workplace(job: &Job) -> Result<Workplace, ClientError> 
         choice: RunChoice::Current,
         reload: Reload::Changed,
         since_unix_nanos: None,
+        missing: Missing::Await,
     };
     let Prepared { survey, stages } =
         prepare::prepare(job, &options, &mut source, &mut connection, key.as_ref()).await?;

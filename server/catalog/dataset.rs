@@ -1,19 +1,24 @@
-//! A declared table: its name, its files, and the types of its columns.
+//! A declared table: its name, its files, how they are laid out, and how its columns are typed.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferry::host::settings::nearest;
 use ferry::schema::{Column, ColumnType};
+use ferry::values::FieldFormat;
 use ferry::wire::COLUMNS_MAX;
 use ferry::wire::generated as proto;
 
 use crate::catalog::files::{FileSet, SourceFile};
-use crate::delimited::{Dialect, Header};
+use crate::delimited::{Header, Layout, NullWords, WantedColumn};
 use crate::error::{RequestError, hint};
+
+/// Content may be so many times the size of its archive, unless the settings say otherwise.
+pub(crate) const EXPANSION_DEFAULT: u64 = 200;
 
 const NAME_BYTES_MAX: usize = 128;
 
@@ -61,12 +66,24 @@ pub(crate) struct Dataset {
     pub(crate) name: DatasetName,
     pub(crate) description: String,
     pub(crate) files: FileSet,
-    pub(crate) dialect: Dialect,
+    pub(crate) layout: Layout,
     /// While a file has changed less than so long ago, its last record may
     /// still be written.
     pub(crate) min_age: Duration,
-    /// Types by the name of the column; what is not here is text.
-    pub(crate) declared: BTreeMap<String, ColumnType>,
+    /// Content may be so many times the size of its archive.
+    pub(crate) expansion_max: u64,
+    /// Columns by their names; one that is not here is text.
+    pub(crate) declared: BTreeMap<String, DeclaredColumn>,
+    /// Words that mean NULL in columns that are not declared.
+    pub(crate) nulls: Arc<NullWords>,
+}
+
+/// How the fields of a column are read.
+#[derive(Debug, Clone)]
+pub(crate) struct DeclaredColumn {
+    pub(crate) column_type: ColumnType,
+    pub(crate) format: Arc<FieldFormat>,
+    pub(crate) nulls: Arc<NullWords>,
 }
 
 impl Dataset {
@@ -76,18 +93,39 @@ impl Dataset {
     }
 
     fn column(&self, name: String) -> Column {
-        let column_type = self.declared.get(&name).copied().unwrap_or(ColumnType::Text);
+        let declared = self.declared.get(&name);
+        let column_type = declared.map_or(ColumnType::Text, |declared| declared.column_type);
         Column { name, column_type }
     }
 
-    /// The dataset's columns: those of the first file that is not empty.
+    /// The dataset's columns: those of the first file with a usable header.
+    ///
+    /// A file without one does not hide the columns of the others.
     pub(crate) fn columns(&self, files: &[SourceFile]) -> Result<Vec<Column>, RequestError> {
-        for file in files {
-            if let Some(header) = file.open()?.read_header(self.dialect)? {
-                return Ok(self.declare(&header.names));
+        for source in files {
+            let header =
+                source.open().and_then(|file| file.read_header(&self.layout, self.expansion_max));
+            match header {
+                Ok(Some(header)) => return Ok(self.declare(&header.names)),
+                Ok(None) => {}
+                Err(error) if error.is_of_one_file() => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(Vec::new())
+    }
+
+    /// How the fields of these columns are read.
+    pub(crate) fn reading(&self, columns: &[Column]) -> Vec<WantedColumn> {
+        let plain = Arc::new(FieldFormat::default());
+        let wanted = |column: &Column| {
+            let (format, nulls) = match self.declared.get(&column.name) {
+                Some(declared) => (&declared.format, &declared.nulls),
+                None => (&plain, &self.nulls),
+            };
+            WantedColumn { column: column.clone(), format: format.clone(), nulls: nulls.clone() }
+        };
+        columns.iter().map(wanted).collect()
     }
 
     /// Reads the columns that a request wants; a type it leaves out is the declared one.
@@ -162,16 +200,21 @@ pub(crate) mod tests {
     /// The dataset `customers` of all `*.csv` in a folder.
     pub(crate) fn dataset(root: &Path, declared: &[(&str, &str)]) -> Dataset {
         let root = root.canonicalize().expect("folder is there");
+        let nulls = Arc::new(NullWords::new(Vec::new()));
         let declare = |(name, column_type): &(&str, &str)| {
-            ((*name).to_owned(), column_type.parse().expect("type is known"))
+            let column_type = column_type.parse().expect("type is known");
+            let format = Arc::new(FieldFormat::default());
+            ((*name).to_owned(), DeclaredColumn { column_type, format, nulls: nulls.clone() })
         };
         Dataset {
             name: "customers".parse().expect("name is allowed"),
             description: String::new(),
             files: FileSet::new(&root, &["*.csv".to_owned()]).expect("pattern is allowed"),
-            dialect: Dialect::default(),
+            layout: Layout::default(),
             min_age: Duration::ZERO,
+            expansion_max: EXPANSION_DEFAULT,
             declared: declared.iter().map(declare).collect(),
+            nulls: nulls.clone(),
         }
     }
 
@@ -197,6 +240,38 @@ pub(crate) mod tests {
         let types: Vec<_> =
             wanted.expect("all is known").iter().map(|column| column.column_type).collect();
         assert_eq!(types, [ColumnType::Bigint, ColumnType::Text, ColumnType::Date]);
+    }
+
+    #[test]
+    fn a_file_without_a_usable_header_does_not_hide_the_columns() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let write = |name: &str, content: &str| {
+            std::fs::write(folder.path().join(name), content).expect("file is written");
+        };
+        let dataset = dataset(folder.path(), &[("uid", "bigint")]);
+        let columns = || dataset.columns(&dataset.files.list().expect("files are listed"));
+        assert!(columns().expect("no file").is_empty());
+        write("a.csv", "");
+        assert!(columns().expect("an empty file").is_empty());
+        write("b.csv", "uid,uid\n");
+        assert!(columns().expect("a bad header").is_empty());
+        write("c.csv", "uid\n");
+        let uid = Column { name: "uid".to_owned(), column_type: ColumnType::Bigint };
+        assert_eq!(columns().expect("a header"), [uid]);
+    }
+
+    #[test]
+    fn a_column_is_read_as_it_is_declared_whatever_type_is_asked() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut dataset = dataset(folder.path(), &[("uid", "bigint")]);
+        dataset.nulls = Arc::new(NullWords::new(vec!["NA".to_owned()]));
+        let asked = ["uid", "other"]
+            .map(|name| Column { name: name.to_owned(), column_type: ColumnType::Text });
+        let reading = dataset.reading(&asked);
+        let columns: Vec<_> = reading.iter().map(|wanted| wanted.column.clone()).collect();
+        assert_eq!(columns, asked);
+        assert!(!reading[0].nulls.is_null(b"NA") && reading[1].nulls.is_null(b"NA"));
+        assert!(reading.iter().all(|wanted| wanted.format.is_plain()));
     }
 
     #[test]

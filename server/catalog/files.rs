@@ -1,13 +1,16 @@
 //! Turns the globs of a dataset into its files, and the name of a file into the file.
 //!
-//! Invariant: every file matches a glob, is not hidden, and lies below the root
-//! once all symbolic links are resolved.
+//! Invariant: every file matches a glob, is not hidden, has a name that fits in
+//! one line, and lies below the root once all symbolic links are resolved.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobMatcher};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::catalog::open_file::{OpenFile, Stamp};
@@ -21,16 +24,19 @@ const FILES_MAX: usize = 10_000;
 pub(crate) struct FileSet {
     /// Canonical path of the root.
     root: PathBuf,
-    globs: GlobSet,
     walks: Vec<Walk>,
 }
 
-/// Where to look for the files of one glob.
+/// One glob, and where to look for its files.
 #[derive(Debug)]
 struct Walk {
+    glob: GlobMatcher,
     /// The glob's folders before its first wildcard.
     folder: PathBuf,
+    /// Folders and the file below `folder`, at most.
     depth_max: usize,
+    /// The same below the root.
+    parts_max: usize,
 }
 
 /// A file of a dataset, as it stood when it was looked up.
@@ -52,24 +58,17 @@ impl SourceFile {
 impl FileSet {
     /// Compiles the globs, which are relative to `root`, a canonical path.
     pub(crate) fn new(root: &Path, patterns: &[String]) -> Result<Self, String> {
-        let mut globs = GlobSetBuilder::new();
         let mut walks = Vec::with_capacity(patterns.len());
         for pattern in patterns {
             let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
             if !is_plain(pattern) {
                 return Err(format!(
-                    "\"{pattern}\" cannot be a pattern of files: write it relative to root, without \"..\" and without hidden files or folders"
+                    "{pattern:?} cannot be a pattern of files: write it relative to root, without \"..\", without hidden files or folders, and in one line"
                 ));
             }
-            let glob = GlobBuilder::new(pattern)
-                .literal_separator(true)
-                .build()
-                .map_err(|error| error.to_string())?;
-            globs.add(glob);
-            walks.push(Walk::of(pattern));
+            walks.push(Walk::of(pattern)?);
         }
-        let globs = globs.build().map_err(|error| error.to_string())?;
-        Ok(Self { root: root.to_owned(), globs, walks })
+        Ok(Self { root: root.to_owned(), walks })
     }
 
     /// All files, ordered by name.
@@ -83,7 +82,11 @@ impl FileSet {
 
     /// The file of this name, if it is one of the files.
     pub(crate) fn find(&self, name: &str) -> Result<Option<SourceFile>, RequestError> {
-        if is_plain(name) && self.globs.is_match(name) { self.locate(name) } else { Ok(None) }
+        if is_plain(name) && self.is_match(Path::new(name)) { self.locate(name) } else { Ok(None) }
+    }
+
+    fn is_match(&self, name: &Path) -> bool {
+        self.walks.iter().any(|walk| walk.is_match(name))
     }
 
     fn walk(
@@ -95,7 +98,7 @@ impl FileSet {
         match start.canonicalize() {
             Ok(real) if real.starts_with(&self.root) => {}
             Ok(_) => {
-                tracing::warn!(folder = %start.display(), "folder skipped: it lies outside root");
+                tracing::warn!(folder = ?start, "folder skipped: it lies outside root");
                 return Ok(());
             }
             Err(error) if is_absence(&error) => return Ok(()),
@@ -112,23 +115,26 @@ impl FileSet {
         for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
-                Err(error) => match self.unreadable(error) {
+                Err(error) => match self.unreadable(walk, error) {
                     None => continue,
                     Some(error) => return Err(error),
                 },
             };
-            if !entry.file_type().is_file() {
+            if !entry.file_type().is_file() || !self.is_match(self.below_root(entry.path())) {
                 continue;
             }
             let Some(name) = self.name_of(entry.path()) else {
-                tracing::warn!(file = %entry.path().display(), "file skipped: its name is not UTF-8");
+                tracing::warn!(
+                    file = ?entry.path(),
+                    "file skipped: its name is not UTF-8 or holds control characters, rename it"
+                );
                 continue;
             };
-            if !self.globs.is_match(&name) || files.contains_key(&name) {
+            if files.contains_key(name) {
                 continue;
             }
-            if let Some(file) = self.locate(&name)? {
-                files.insert(name, file);
+            if let Some(file) = self.locate(name)? {
+                files.insert(name.to_owned(), file);
             }
             if files.len() > FILES_MAX {
                 return Err(RequestError::TooManyFiles { max: FILES_MAX });
@@ -143,13 +149,20 @@ impl FileSet {
         if is_hidden {
             return false;
         }
-        let lies_inside =
-            |path: &Path| path.canonicalize().is_ok_and(|real| real.starts_with(&self.root));
-        let is_inside = !entry.path_is_symlink() || lies_inside(entry.path());
-        if !is_inside {
-            tracing::warn!(file = %entry.path().display(), "link skipped: it leads out of root");
+        !entry.path_is_symlink() || self.leads_inside(entry.path())
+    }
+
+    /// Whether a link ends below the root; says so if it does not.
+    fn leads_inside(&self, link: &Path) -> bool {
+        match link.canonicalize() {
+            Ok(real) if real.starts_with(&self.root) => return true,
+            Ok(_) => tracing::warn!(file = ?link, "link skipped: it leads out of root"),
+            Err(error) if is_absence(&error) => {}
+            Err(error) => {
+                tracing::warn!(file = ?link, %error, "link skipped: it cannot be followed");
+            }
         }
-        is_inside
+        false
     }
 
     /// Resolves the name of a file; `None` if it is gone, no file, or outside the root.
@@ -170,127 +183,73 @@ impl FileSet {
         }
     }
 
-    fn name_of(&self, path: &Path) -> Option<String> {
-        let name = path.strip_prefix(&self.root).ok()?.to_str()?;
-        Some(name.to_owned())
+    fn below_root<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
     }
 
-    /// A file that vanished during the walk is no error; a folder that cannot be
-    /// read is one, because its files would be missing without a trace.
-    fn unreadable(&self, error: walkdir::Error) -> Option<RequestError> {
-        let file = error.path().and_then(|path| self.name_of(path)).unwrap_or_default();
-        let source = error
-            .into_io_error()
-            .unwrap_or_else(|| Error::other("its symbolic links form a circle"));
+    /// The name of a file; `None` if none can be sent or logged.
+    fn name_of<'a>(&self, path: &'a Path) -> Option<&'a str> {
+        self.below_root(path).to_str().filter(|name| is_plain(name))
+    }
+
+    /// What vanished during the walk is no error, nor is a link that leads
+    /// nowhere or in a circle; a folder that cannot be read is one, because its
+    /// files would be missing without a trace.
+    fn unreadable(&self, walk: &Walk, error: walkdir::Error) -> Option<RequestError> {
+        if let Some(link) = error.path() {
+            let is_hidden =
+                link.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if error.loop_ancestor().is_some() {
+                tracing::warn!(file = ?link, "link skipped: it leads to a folder that it lies in");
+                return None;
+            }
+            if link.is_symlink() && (is_hidden || !self.leads_inside(link)) {
+                return None;
+            }
+        }
+        let place = error.path().map_or(walk.folder.as_path(), |path| self.below_root(path));
+        let file = if place == Path::new("") { Path::new(".") } else { place };
+        let file = file.display().to_string().escape_debug().to_string();
+        let source = error.into_io_error()?;
         (!is_absence(&source)).then_some(RequestError::FileUnreadable { file, source })
     }
 }
 
 impl Walk {
-    fn of(pattern: &str) -> Self {
+    fn of(pattern: &str) -> Result<Self, String> {
+        let glob = GlobBuilder::new(pattern)
+            .literal_separator(true)
+            // So that `*.csv{,.gz}` means both.
+            .empty_alternates(true)
+            .build()
+            .map_err(|error| error.to_string())?;
         let parts: Vec<&str> = pattern.split('/').collect();
         let is_literal = |part: &&&str| !part.contains(['*', '?', '[', '{', '\\']);
         let literal_count = parts[..parts.len() - 1].iter().take_while(is_literal).count();
-        let is_deep = pattern.contains("**");
-        Self {
+        // Braces may hold a `/`, so that some names have fewer parts, but none has more.
+        let parts_max = if pattern.contains("**") { usize::MAX } else { parts.len() };
+        Ok(Self {
+            glob: glob.compile_matcher(),
             folder: parts[..literal_count].iter().collect(),
-            depth_max: if is_deep { usize::MAX } else { parts.len() - literal_count },
-        }
+            depth_max: parts_max.saturating_sub(literal_count),
+            parts_max,
+        })
+    }
+
+    /// A class such as `[!a]` would match a `/` too, and lead into folders that
+    /// are not looked at.
+    fn is_match(&self, name: &Path) -> bool {
+        self.glob.is_match(name) && name.components().count() <= self.parts_max
     }
 }
 
-/// Whether a name or pattern stays below the root and out of hidden folders.
+/// Whether a name or pattern stays below the root and out of hidden folders, and fits in one line.
 fn is_plain(name: &str) -> bool {
     let is_plain_part = |part: &str| !part.is_empty() && !part.starts_with('.');
-    !name.contains('\0') && name.split('/').all(is_plain_part)
+    let breaks_line = |char: char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}');
+    !name.contains(breaks_line) && name.split('/').all(is_plain_part)
 }
 
 fn is_absence(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-    use tempfile::TempDir;
-
-    fn folder(files: &[&str]) -> TempDir {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        for file in files {
-            let path = folder.path().join(file);
-            std::fs::create_dir_all(path.parent().expect("a folder")).expect("folder is made");
-            std::fs::write(path, "a\n").expect("file is written");
-        }
-        folder
-    }
-
-    fn file_set(root: &Path, patterns: &[&str]) -> FileSet {
-        let root = root.canonicalize().expect("folder is there");
-        let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
-        FileSet::new(&root, &patterns).expect("patterns are allowed")
-    }
-
-    fn names(files: &FileSet) -> Vec<String> {
-        files.list().expect("files are listed").into_iter().map(|file| file.name).collect()
-    }
-
-    #[test]
-    fn globs_find_files_in_the_order_of_their_names() {
-        let folder = folder(&["b.csv", "a.csv", "a.txt", "x/c.csv", "x/y/d.csv"]);
-        let found = |patterns: &[&str]| names(&file_set(folder.path(), patterns));
-        assert_eq!(found(&["*.csv"]), ["a.csv", "b.csv"]);
-        assert_eq!(found(&["./b.csv", "*.csv"]), ["a.csv", "b.csv"]);
-        assert_eq!(found(&["x/*.csv"]), ["x/c.csv"]);
-        assert_eq!(found(&["**/*.csv"]), ["a.csv", "b.csv", "x/c.csv", "x/y/d.csv"]);
-        assert_eq!(found(&["x/**/d.csv"]), ["x/y/d.csv"]);
-        assert_eq!(found(&["{a,x/c}.csv"]), ["a.csv", "x/c.csv"]);
-        assert!(found(&["none/*.csv"]).is_empty());
-    }
-
-    #[test]
-    fn hidden_files_are_skipped() {
-        let folder = folder(&["a.csv", ".b.csv", ".x/c.csv"]);
-        let files = file_set(folder.path(), &["**/*.csv"]);
-        assert_eq!(names(&files), ["a.csv"]);
-        assert!(files.find(".b.csv").expect("no error").is_none());
-        assert!(files.find(".x/c.csv").expect("no error").is_none());
-    }
-
-    #[test]
-    fn links_stay_below_the_root() {
-        let outside = folder(&["secret.csv", "deep/secret.csv"]);
-        let folder = folder(&["a.csv"]);
-        let root = folder.path();
-        symlink(root.join("a.csv"), root.join("inside.csv")).expect("link is made");
-        symlink(outside.path().join("secret.csv"), root.join("file.csv")).expect("link is made");
-        symlink(outside.path().join("deep"), root.join("deep")).expect("link is made");
-        symlink(root.join("gone"), root.join("gone.csv")).expect("link is made");
-
-        let files = file_set(root, &["*.csv", "deep/*.csv", "**/*.csv"]);
-        assert_eq!(names(&files), ["a.csv", "inside.csv"]);
-        for name in ["file.csv", "deep/secret.csv", "gone.csv"] {
-            assert!(files.find(name).expect("no error").is_none(), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_is_no_file_of_the_dataset_finds_nothing() {
-        let folder = folder(&["a.csv", "x/b.csv", "c.txt", "d.csv/e"]);
-        let files = file_set(folder.path(), &["*.csv"]);
-        assert!(files.find("a.csv").expect("no error").is_some());
-        let absolute = folder.path().join("a.csv").display().to_string();
-        for name in ["", "x/b.csv", "c.txt", "d.csv", "x/../a.csv", "./a.csv", "a.csv\0", &absolute]
-        {
-            assert!(files.find(name).expect("no error").is_none(), "{name}");
-        }
-    }
-
-    #[test]
-    fn patterns_that_leave_the_root_are_refused() {
-        let folder = folder(&[]);
-        for pattern in ["/etc/*", "../*.csv", "a/../*.csv", ".x/*.csv", "a//b", "", "a[.csv"] {
-            assert!(FileSet::new(folder.path(), &[pattern.to_owned()]).is_err(), "{pattern}");
-        }
-    }
 }

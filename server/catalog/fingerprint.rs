@@ -97,11 +97,11 @@ impl FingerprintCache {
     }
 }
 
-/// The fingerprint of a content whose hash is known.
-pub(crate) fn fingerprint(stamp: Stamp, hasher: &ContentHasher) -> Fingerprint {
+/// The fingerprint of a file whose hash is known.
+pub(crate) fn fingerprint(stamp: Stamp, content_hash: [u8; 16]) -> Fingerprint {
     Fingerprint {
         size_bytes: stamp.size_bytes,
-        content_hash: hasher.hash(),
+        content_hash,
         modified_unix_nanos: stamp.modified_unix_nanos,
     }
 }
@@ -130,7 +130,7 @@ mod tests {
         let mut hasher = ContentHasher::new();
         hasher.update(b"uid\n1\n");
         hasher.update(b"2\n");
-        let fingerprint = fingerprint(file.stamp, &hasher);
+        let fingerprint = fingerprint(file.stamp, hasher.hash());
         (folder, path, fingerprint)
     }
 

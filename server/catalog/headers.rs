@@ -23,21 +23,14 @@ impl Headers {
     ///
     /// # Errors
     ///
-    /// A name with a NUL, which no destination can note, and more headers than
-    /// the message of a plan can hold.
+    /// More headers than the message of a plan can hold.
     pub(super) fn add(
         &mut self,
         dataset: &Dataset,
-        file: &str,
         names: Vec<String>,
     ) -> Result<usize, RequestError> {
         if let Some(index) = self.indexes.get(&names) {
             return Ok(*index);
-        }
-        if let Some(index) = names.iter().position(|name| name.contains('\0')) {
-            let problem =
-                format!("the name of column {} holds a NUL: write the file as UTF-8", index + 1);
-            return Err(RequestError::BadHeader { file: file.to_owned(), problem });
         }
         self.name_bytes += names.iter().map(String::len).sum::<usize>();
         if self.name_bytes > MESSAGE_BYTES_MAX {
@@ -72,8 +65,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let dataset = dataset(folder.path(), &[("uid", "bigint")]);
         let mut headers = Headers::default();
-        let mut add =
-            |columns: &[&str]| headers.add(&dataset, "a.csv", names(columns)).expect("a header");
+        let mut add = |columns: &[&str]| headers.add(&dataset, names(columns)).expect("a header");
         let indexes = [add(&["uid", "a"]), add(&["a", "uid"]), add(&["uid", "a"])];
         assert_eq!(indexes, [0, 1, 0]);
         let columns = headers.into_columns();
@@ -83,24 +75,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_cannot_be_noted_is_refused_without_being_told() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let dataset = dataset(folder.path(), &[]);
-        let refused = Headers::default().add(&dataset, "a.csv", names(&["uid", "a\0b"]));
-        assert_eq!(
-            refused.expect_err("it is refused").to_string(),
-            "the header of file \"a.csv\" cannot be used: the name of column 2 holds a NUL: write the file as UTF-8"
-        );
-    }
-
-    #[test]
     fn headers_are_bounded() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let dataset = dataset(folder.path(), &[]);
         let mut headers = Headers::default();
         let long = "x".repeat(MESSAGE_BYTES_MAX / 2);
         for number in 0..3 {
-            let added = headers.add(&dataset, "a.csv", vec![format!("{long}{number}")]);
+            let added = headers.add(&dataset, vec![format!("{long}{number}")]);
             assert_eq!(added.is_ok(), number == 0, "{number}");
         }
     }

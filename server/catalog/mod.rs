@@ -2,19 +2,23 @@
 //!
 //! Invariant: a request names datasets and files; paths come from the settings and the disk alone.
 
+pub(crate) mod archive;
 pub(crate) mod dataset;
 pub(crate) mod files;
 pub(crate) mod fingerprint;
 mod headers;
 pub(crate) mod open_file;
 pub(crate) mod plan;
-mod scan;
+pub(crate) mod scan;
+pub(crate) mod scans;
+pub(crate) mod unwanted;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalog::dataset::{Dataset, DatasetName};
 use crate::catalog::fingerprint::FingerprintCache;
+use crate::catalog::scans::ScanCache;
 
 /// Asks whether nobody waits for the result of a long read any more.
 pub(crate) type IsUnwanted<'a> = &'a (dyn Fn() -> bool + 'a);
@@ -23,6 +27,7 @@ pub(crate) type IsUnwanted<'a> = &'a (dyn Fn() -> bool + 'a);
 pub(crate) struct Catalog {
     datasets: BTreeMap<DatasetName, Arc<Dataset>>,
     pub(crate) fingerprints: FingerprintCache,
+    pub(crate) scans: ScanCache,
 }
 
 impl Catalog {
@@ -31,6 +36,7 @@ impl Catalog {
         Self {
             datasets: datasets.into_iter().map(by_name).collect(),
             fingerprints: FingerprintCache::default(),
+            scans: ScanCache::default(),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Turns the files of a dataset into splits to read, in one pass over each file that is new or changed.
 //!
-//! Invariant: the splits of a file begin where the destination has planned it
-//! to and end where its fingerprint ends, without a gap.
+//! Invariants: the splits of a file begin where the destination has planned it
+//! to and follow each other without a gap; what is wrong with one file does not
+//! keep the others from being planned.
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ferry::position::{Fingerprint, Position};
@@ -12,12 +14,14 @@ use ferry::schema::Column;
 use ferry::wire::generated::FileState;
 
 use crate::catalog::IsUnwanted;
+use crate::catalog::archive::Compression;
 use crate::catalog::dataset::{Dataset, check_header};
 use crate::catalog::files::SourceFile;
 use crate::catalog::headers::Headers;
 use crate::catalog::open_file::OpenFile;
-use crate::catalog::scan::{Scan, ScanRequest, finish, scan};
-use crate::delimited::{Cutter, Dialect};
+use crate::catalog::scan::{Rest, Scan, ScanRequest, cut_rest, hash, header_of, scan};
+use crate::catalog::scans::{ScanCache, ScanKey};
+use crate::delimited::Header;
 use crate::error::RequestError;
 
 const SPLIT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
@@ -55,7 +59,8 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct FilePlan {
     pub(crate) name: String,
-    pub(crate) fingerprint: Fingerprint,
+    /// `None` if the file cannot be read.
+    pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) state: FileState,
     /// Ranges of the splits, in order.
     pub(crate) ranges: Vec<Range<Position>>,
@@ -63,23 +68,29 @@ pub(crate) struct FilePlan {
     pub(crate) unfinished_bytes: u64,
     /// Which of the plan's headers it has.
     pub(crate) header: Option<usize>,
+    /// Why the file, or the rest of it, cannot be read.
+    pub(crate) problem: Option<Arc<RequestError>>,
 }
 
 /// Plans all files of a dataset.
 pub(crate) fn plan(
     dataset: &Dataset,
     request: PlanRequest,
+    scans: &ScanCache,
     is_unwanted: IsUnwanted<'_>,
 ) -> Result<Plan, RequestError> {
     let sources = dataset.files.list()?;
-    let available = dataset.columns(&sources)?;
     let PlanRequest { columns: wanted, target_split_bytes: asked_bytes, known } = request;
-    // Without a single header there is nothing to compare with.
-    if !wanted.is_empty() && !available.is_empty() {
-        dataset.check_wanted(&wanted, &available)?;
+    if !wanted.is_empty() {
+        let available = dataset.columns(&sources)?;
+        // Without a single header there is nothing to compare with.
+        if !available.is_empty() {
+            dataset.check_wanted(&wanted, &available)?;
+        }
     }
     let planner = Planner {
-        dialect: dataset.dialect,
+        dataset,
+        scans,
         target_split_bytes: target_split_bytes(asked_bytes, &sources),
         is_unwanted,
         settled_nanos: settled_nanos(SystemTime::now(), dataset.min_age),
@@ -87,23 +98,21 @@ pub(crate) fn plan(
     let mut headers = Headers::default();
     let mut files = Vec::with_capacity(sources.len());
     for source in &sources {
-        let file = source.open()?;
-        let header = file.read_header(dataset.dialect)?;
-        if let Some(header) = &header {
-            check_header(&file.name, header, &wanted)?;
-        }
-        let data_start = header.as_ref().map(|header| header.end);
-        let header = match header {
-            Some(header) if wanted.is_empty() => {
-                Some(headers.add(dataset, &file.name, header.names)?)
+        let outcome = planner.plan_source(source, known.get(&source.name), &wanted, &mut headers);
+        match outcome {
+            Ok(file) => files.push(file),
+            // It went after the files were listed, and might have gone before.
+            Err(error) if error.is_absence() => {}
+            Err(error) if error.is_of_one_file() => {
+                files.push(FilePlan::unreadable(&source.name, error));
             }
-            _ => None,
-        };
-        let file_plan = planner.plan_file(&file, data_start, known.get(&source.name))?;
-        files.push(FilePlan { header, ..file_plan });
+            Err(error) => return Err(error),
+        }
     }
-    let columns = if wanted.is_empty() { available } else { wanted };
-    Ok(Plan { columns, headers: headers.into_columns(), files })
+    let headers = headers.into_columns();
+    let columns =
+        if wanted.is_empty() { headers.first().cloned().unwrap_or_default() } else { wanted };
+    Ok(Plan { columns, headers, files })
 }
 
 /// When a file must have changed last, in nanoseconds since 1970, to be as old as `min_age`.
@@ -118,9 +127,19 @@ fn target_split_bytes(asked: u64, sources: &[SourceFile]) -> u64 {
     target.max(SPLIT_BYTES_MIN).max(total / SPLITS_MAX)
 }
 
+fn is_archive(file: &OpenFile) -> bool {
+    !matches!(file.compression(), Compression::None)
+}
+
+/// Whether the destination has planned records of the file.
+fn has_records(known: Option<&KnownFile>) -> bool {
+    known.is_some_and(|known| known.planned_to.row_number > 0)
+}
+
 /// Plans one file after the other.
 struct Planner<'a> {
-    dialect: Dialect,
+    dataset: &'a Dataset,
+    scans: &'a ScanCache,
     target_split_bytes: u64,
     is_unwanted: IsUnwanted<'a>,
     /// A file that changed later, in nanoseconds since 1970, may still be written.
@@ -128,109 +147,221 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// `data_start` is the place after the header, if there is one.
-    fn plan_file(
+    fn plan_source(
         &self,
-        file: &OpenFile,
-        data_start: Option<Position>,
+        source: &SourceFile,
         known: Option<&KnownFile>,
+        wanted: &[Column],
+        headers: &mut Headers,
     ) -> Result<FilePlan, RequestError> {
-        let Some(data_start) = data_start else {
-            return self.plan_without_header(file, known);
+        let file = source.open()?;
+        let header = self.read_header(&file)?;
+        if let Some(header) = &header {
+            check_header(&file.name, header, wanted)?;
+        }
+        let file_plan = self.plan_file(&file, header.as_ref(), known)?;
+        let header = match header {
+            Some(header) if wanted.is_empty() => Some(headers.add(self.dataset, header.names)?),
+            _ => None,
         };
-        match known {
-            None => {
-                let request = self.request(data_start, data_start, 0);
-                let scan = self.scan(file, request)?;
-                Ok(scan.into_plan(file, FileState::New))
-            }
-            Some(known) => self.plan_known(file, data_start, known),
+        Ok(FilePlan { header, ..file_plan })
+    }
+
+    fn read_header(&self, file: &OpenFile) -> Result<Option<Header>, RequestError> {
+        match header_of(file, self.dataset, file.stamp.size_bytes, self.is_unwanted) {
+            // What is missing may still be written.
+            Err(error) if error.is_of_archive() && !self.is_settled(file) => Ok(None),
+            outcome => outcome,
         }
     }
 
-    /// A file without a record has nothing to read, not even a header.
-    fn plan_without_header(
+    /// `header` is `None` if there is none yet.
+    fn plan_file(
+        &self,
+        file: &OpenFile,
+        header: Option<&Header>,
+        known: Option<&KnownFile>,
+    ) -> Result<FilePlan, RequestError> {
+        if self.is_left_whole(file, known) {
+            return self.leave_whole(file, known);
+        }
+        let Some(header) = header else {
+            let state = if has_records(known) { FileState::Rewritten } else { FileState::New };
+            return Ok(FilePlan::of(file, &hash(file, 0, self.is_unwanted)?, state));
+        };
+        match known {
+            None => {
+                let request = self.request(file, header.end, 0);
+                let scan = self.scan(file, header, request)?;
+                Ok(FilePlan::of(file, &scan, FileState::New))
+            }
+            Some(known) if file.stamp.is_of(&known.fingerprint) => {
+                self.plan_unchanged(file, header, known)
+            }
+            Some(known) => self.plan_changed(file, header, known),
+        }
+    }
+
+    /// An archive cannot be cut before it is whole, and which records are the
+    /// footer shows only then.
+    fn is_left_whole(&self, file: &OpenFile, known: Option<&KnownFile>) -> bool {
+        let is_footer_open = self.dataset.layout.skip_footer > 0 && !has_records(known);
+        !self.is_settled(file) && (is_archive(file) || is_footer_open)
+    }
+
+    /// Leaves what is new of a file for later. The destination keeps the
+    /// fingerprint that it has, so that the next plan still sees the difference.
+    fn leave_whole(
         &self,
         file: &OpenFile,
         known: Option<&KnownFile>,
     ) -> Result<FilePlan, RequestError> {
-        let start = Position::default();
-        let scan = self.scan(file, self.request(start, start, 0))?;
-        let nothing = Scan { ranges: Vec::new(), unfinished_bytes: 0, ..scan };
-        let had_records = known.is_some_and(|known| known.planned_to > start);
-        let state = if had_records { FileState::Rewritten } else { FileState::New };
-        Ok(nothing.into_plan(file, state))
+        let size_bytes = file.stamp.size_bytes;
+        let Some(KnownFile { fingerprint, .. }) = known else {
+            let plan = FilePlan::of(file, &hash(file, 0, self.is_unwanted)?, FileState::New);
+            return Ok(FilePlan { unfinished_bytes: size_bytes, ..plan });
+        };
+        let known_bytes = fingerprint.size_bytes;
+        if !file.stamp.is_of(fingerprint) {
+            let scan = hash(file, known_bytes, self.is_unwanted)?;
+            if size_bytes < known_bytes || scan.known_hash != fingerprint.content_hash {
+                return Ok(FilePlan::rewritten(file, &scan));
+            }
+        }
+        let planned_bytes = if has_records(known) { known_bytes } else { 0 };
+        let rest = Rest {
+            ranges: Vec::new(),
+            unfinished_bytes: size_bytes - planned_bytes,
+            problem: None,
+        };
+        Ok(FilePlan::of_rest(file, fingerprint, rest))
     }
 
-    fn plan_known(
+    fn plan_unchanged(
         &self,
         file: &OpenFile,
-        data_start: Position,
+        header: &Header,
         known: &KnownFile,
     ) -> Result<FilePlan, RequestError> {
+        let fingerprint = &known.fingerprint;
         // A header without line end was planned to its last byte, before the data.
-        let cut_from = known.planned_to.max(data_start);
-        let known_bytes = known.fingerprint.size_bytes;
-        if known.planned_to.byte_offset > known_bytes {
+        let cut_from = known.planned_to.max(header.end);
+        let request = self.request(file, cut_from, fingerprint.size_bytes);
+        if is_archive(file) {
+            if has_records(Some(known)) {
+                // It is one range, so that nothing of it is left.
+                let rest = Rest { ranges: Vec::new(), unfinished_bytes: 0, problem: None };
+                return Ok(FilePlan::of_rest(file, fingerprint, rest));
+            }
+            let scan = self.scan(file, header, request)?;
+            return Ok(FilePlan::of(file, &scan, FileState::Unchanged));
+        }
+        if known.planned_to.byte_offset > fingerprint.size_bytes {
             return Err(RequestError::InvalidRequest(format!(
                 "field `known_files.planned_to` of file \"{}\" lies beyond its fingerprint",
                 file.name
             )));
         }
-        if file.stamp.is_of(&known.fingerprint) {
-            let (ranges, unfinished_bytes) = self.cut(file, cut_from)?;
-            return Ok(FilePlan {
-                name: file.name.clone(),
-                fingerprint: known.fingerprint.clone(),
-                state: FileState::Unchanged,
-                ranges,
-                unfinished_bytes,
-                header: None,
-            });
-        }
-        let scan = self.scan(file, self.request(data_start, cut_from, known_bytes))?;
-        let size_bytes = file.stamp.size_bytes;
-        let begins_the_same =
-            size_bytes >= known_bytes && scan.known_hash == known.fingerprint.content_hash;
-        // A last record without line end may have grown with the file, and so
-        // may one whose last field was still open.
-        let goes_on = begins_the_same
-            && !scan.is_known_part_open
-            && file.edge(known.planned_to.byte_offset)?.may_end_range();
-        if !goes_on {
-            let rewritten = Scan { ranges: Vec::new(), unfinished_bytes: 0, ..scan };
-            return Ok(rewritten.into_plan(file, FileState::Rewritten));
-        }
-        let has_grown = size_bytes > known_bytes;
-        Ok(scan.into_plan(file, if has_grown { FileState::Grown } else { FileState::Unchanged }))
+        let rest = cut_rest(file, self.dataset, header, &request, self.is_unwanted)?;
+        Ok(FilePlan::of_rest(file, fingerprint, rest))
     }
 
-    fn request(&self, data_start: Position, cut_from: Position, known_bytes: u64) -> ScanRequest {
-        ScanRequest { data_start, cut_from, known_bytes, settled_nanos: self.settled_nanos }
-    }
-
-    fn scan(&self, file: &OpenFile, request: ScanRequest) -> Result<Scan, RequestError> {
-        scan(file, self.dialect, self.target_split_bytes, request, self.is_unwanted)
-    }
-
-    /// Cuts a file whose fingerprint is known.
-    fn cut(
+    fn plan_changed(
         &self,
         file: &OpenFile,
-        start: Position,
-    ) -> Result<(Vec<Range<Position>>, u64), RequestError> {
-        let mut cutter = Cutter::new(self.dialect, start, self.target_split_bytes);
-        let range = start.byte_offset..file.stamp.size_bytes;
-        file.read_range(range, self.is_unwanted, |bytes| cutter.feed(bytes))?;
-        Ok(finish(cutter, file, self.settled_nanos))
+        header: &Header,
+        known: &KnownFile,
+    ) -> Result<FilePlan, RequestError> {
+        let KnownFile { fingerprint, planned_to } = known;
+        let cut_from = (*planned_to).max(header.end);
+        let known_bytes = fingerprint.size_bytes;
+        let scan = self.scan(file, header, self.request(file, cut_from, known_bytes))?;
+        let size_bytes = file.stamp.size_bytes;
+        let begins_the_same =
+            size_bytes >= known_bytes && scan.known_hash == fingerprint.content_hash;
+        let has_grown = size_bytes > known_bytes;
+        // What was the footer would be in the middle.
+        let has_lost_footer =
+            has_grown && self.dataset.layout.skip_footer > 0 && has_records(Some(known));
+        // A last record that was planned without its end may have grown too.
+        if !begins_the_same || !scan.is_known_boundary || has_lost_footer {
+            return Ok(FilePlan::rewritten(file, &scan));
+        }
+        let state = if has_grown { FileState::Grown } else { FileState::Unchanged };
+        Ok(FilePlan::of(file, &scan, state))
+    }
+
+    fn is_settled(&self, file: &OpenFile) -> bool {
+        file.stamp.modified_unix_nanos <= self.settled_nanos
+    }
+
+    fn request(&self, file: &OpenFile, cut_from: Position, known_bytes: u64) -> ScanRequest {
+        // Every range of an archive would decompress all that is before it.
+        let target_split_bytes = if is_archive(file) { u64::MAX } else { self.target_split_bytes };
+        let is_settled = self.is_settled(file);
+        ScanRequest { cut_from, known_bytes, target_split_bytes, is_settled }
+    }
+
+    fn scan(
+        &self,
+        file: &OpenFile,
+        header: &Header,
+        request: ScanRequest,
+    ) -> Result<Arc<Scan>, RequestError> {
+        let key = ScanKey {
+            dataset: self.dataset.name.to_string(),
+            path: file.path.clone(),
+            stamp: file.stamp,
+            request,
+        };
+        self.scans.find_or_scan(&key, file, self.is_unwanted, || {
+            scan(file, self.dataset, header, &request, self.is_unwanted)
+        })
     }
 }
 
-impl Scan {
-    fn into_plan(self, file: &OpenFile, state: FileState) -> FilePlan {
-        let Self { fingerprint, ranges, unfinished_bytes, .. } = self;
-        let name = file.name.clone();
-        FilePlan { name, fingerprint, state, ranges, unfinished_bytes, header: None }
+impl FilePlan {
+    fn of(file: &OpenFile, scan: &Scan, state: FileState) -> Self {
+        Self {
+            name: file.name.clone(),
+            fingerprint: Some(scan.fingerprint.clone()),
+            state,
+            ranges: scan.ranges.clone(),
+            unfinished_bytes: scan.unfinished_bytes,
+            header: None,
+            problem: scan.problem.clone(),
+        }
+    }
+
+    /// What the destination has planned of it means nothing now.
+    fn rewritten(file: &OpenFile, scan: &Scan) -> Self {
+        let plan = Self::of(file, scan, FileState::Rewritten);
+        Self { ranges: Vec::new(), unfinished_bytes: 0, ..plan }
+    }
+
+    fn of_rest(file: &OpenFile, fingerprint: &Fingerprint, rest: Rest) -> Self {
+        let Rest { ranges, unfinished_bytes, problem } = rest;
+        Self {
+            name: file.name.clone(),
+            fingerprint: Some(fingerprint.clone()),
+            state: FileState::Unchanged,
+            ranges,
+            unfinished_bytes,
+            header: None,
+            problem,
+        }
+    }
+
+    fn unreadable(name: &str, error: RequestError) -> Self {
+        Self {
+            name: name.to_owned(),
+            fingerprint: None,
+            state: FileState::Unreadable,
+            ranges: Vec::new(),
+            unfinished_bytes: 0,
+            header: None,
+            problem: Some(Arc::new(error)),
+        }
     }
 }
 

@@ -1,115 +1,184 @@
 //! Reads a file once, and turns it into its fingerprint and the ranges that it can be cut into.
+//!
+//! Invariant: what is wrong with an archive is told beside the ranges before
+//! the damage; a disk that cannot be read leaves nothing.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use ferry::position::{Fingerprint, Position};
 
 use crate::catalog::IsUnwanted;
+use crate::catalog::archive::{ArchiveError, archive_error};
+use crate::catalog::dataset::Dataset;
 use crate::catalog::fingerprint::{ContentHasher, fingerprint};
-use crate::catalog::open_file::OpenFile;
-use crate::delimited::{Cutter, Dialect};
+use crate::catalog::open_file::{Hashes, OpenFile};
+use crate::catalog::unwanted::{WhileWanted, skip};
+use crate::delimited::{CutRequest, Cuts, Header, LastRecord, TextInput, cut, read_header};
 use crate::error::RequestError;
 
-/// What is known of a file before it is read.
-#[derive(Debug, Clone, Copy)]
+/// What one pass over a file is to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct ScanRequest {
-    /// Place after the header.
-    pub(super) data_start: Position,
     /// Place of the first record that is not planned.
     pub(super) cut_from: Position,
-    /// Bytes that the destination's fingerprint covers.
+    /// Bytes of the disk that the destination's fingerprint covers.
     pub(super) known_bytes: u64,
-    /// A file that changed later, in nanoseconds since 1970, may still be written.
-    pub(super) settled_nanos: i64,
+    pub(super) target_split_bytes: u64,
+    /// Whether the file is old enough for its last record to be whole.
+    pub(super) is_settled: bool,
+}
+
+impl ScanRequest {
+    /// What is to be cut of an input that stands at `start`.
+    fn of_input(&self, start: Position, dataset: &Dataset) -> CutRequest {
+        CutRequest {
+            start,
+            from: self.cut_from,
+            target_split_bytes: self.target_split_bytes,
+            last: if self.is_settled { LastRecord::Take } else { LastRecord::LeaveOpen },
+            skip_footer: dataset.layout.skip_footer,
+        }
+    }
 }
 
 /// What one pass over a file found.
+#[derive(Debug)]
 pub(super) struct Scan {
-    /// Content as it is now.
+    /// The file as it is now.
     pub(super) fingerprint: Fingerprint,
     /// Hash of the bytes that the destination knew.
     pub(super) known_hash: [u8; 16],
-    /// Whether the records planned already end in the middle of a quoted field.
-    pub(super) is_known_part_open: bool,
+    /// Whether the records that are not planned begin where a record begins.
+    pub(super) is_known_boundary: bool,
     /// Ranges of the records that are not planned.
     pub(super) ranges: Vec<Range<Position>>,
     /// Bytes behind them that are left for later.
     pub(super) unfinished_bytes: u64,
+    /// Why not all of the content could be read.
+    pub(super) problem: Option<Arc<RequestError>>,
 }
 
-/// Cuts the end of a file: a last record that may still be written is left out
-/// if the file changed after `settled_nanos` (since 1970).
-pub(super) fn finish(
-    cutter: Cutter,
+/// What can be cut of a file whose fingerprint is known.
+pub(super) struct Rest {
+    pub(super) ranges: Vec<Range<Position>>,
+    /// Bytes behind them that are left for later.
+    pub(super) unfinished_bytes: u64,
+    /// Why not all of it could be read.
+    pub(super) problem: Option<Arc<RequestError>>,
+}
+
+/// Reads the header from the first `disk_bytes` bytes of a file; `None` if there is none yet.
+pub(crate) fn header_of(
     file: &OpenFile,
-    settled_nanos: i64,
-) -> (Vec<Range<Position>>, u64) {
-    let unfinished_bytes = cutter.unfinished_bytes();
-    if unfinished_bytes == 0 || file.stamp.modified_unix_nanos <= settled_nanos {
-        return (cutter.finish(), 0);
-    }
-    (cutter.finish_before_unfinished(), unfinished_bytes)
+    dataset: &Dataset,
+    disk_bytes: u64,
+    is_unwanted: IsUnwanted<'_>,
+) -> Result<Option<Header>, RequestError> {
+    let content = file.content(0, disk_bytes, dataset.expansion_max)?;
+    read_header(WhileWanted::new(content, is_unwanted), &dataset.layout)
+        .map_err(|error| RequestError::of_file(&file.name, error))
 }
 
-/// Reads a file once: hashes it, and cuts it from a position on.
+/// Reads a file once: hashes its bytes, and cuts its content.
 pub(super) fn scan(
     file: &OpenFile,
-    dialect: Dialect,
-    target_split_bytes: u64,
-    request: ScanRequest,
+    dataset: &Dataset,
+    header: &Header,
+    request: &ScanRequest,
     is_unwanted: IsUnwanted<'_>,
 ) -> Result<Scan, RequestError> {
-    let ScanRequest { data_start, cut_from, known_bytes, settled_nanos } = request;
+    let outcome = pass(file, dataset, header, request, is_unwanted);
+    if matches!(outcome, Err(RequestError::Stopping)) {
+        return outcome;
+    }
+    // Explains all else that can go wrong.
+    if file.stamp_now()?.size_bytes < file.stamp.size_bytes {
+        return Err(RequestError::FileChanged { file: file.name.clone() });
+    }
+    outcome
+}
+
+fn pass(
+    file: &OpenFile,
+    dataset: &Dataset,
+    header: &Header,
+    request: &ScanRequest,
+    is_unwanted: IsUnwanted<'_>,
+) -> Result<Scan, RequestError> {
+    let of_reading = |source| RequestError::of_reading(&file.name, source);
+    let size_bytes = file.stamp.size_bytes;
+    let known_bytes = request.known_bytes.min(size_bytes);
+    let hashed = file.hashed_content(size_bytes, known_bytes, dataset.expansion_max)?;
+    let mut content = WhileWanted::new(hashed, is_unwanted);
+    skip(&mut content, header.end.byte_offset).map_err(of_reading)?;
+
+    let input = TextInput::new(&mut content, header.encoding, header.end.byte_offset);
+    let cut_request = request.of_input(header.end, dataset);
+    let Cuts { mut ranges, unfinished_bytes, is_known_boundary, failure, .. } =
+        cut(input, &dataset.layout.dialect, header.names.len(), &cut_request);
+    if failure.as_ref().and_then(archive_error).is_some_and(ArchiveError::is_of_content) {
+        // Nothing says which of its records are as they were.
+        ranges.clear();
+    }
+    let problem = match failure.map(of_reading) {
+        Some(_) if is_unwanted() => return Err(RequestError::Stopping),
+        // Without all bytes of the disk there is no fingerprint.
+        Some(error) if !error.is_of_archive() => return Err(error),
+        problem => {
+            problem.map(|error| Arc::new(error.with_end(ranges.last().map(|range| range.end))))
+        }
+    };
+    if problem.is_some() {
+        // What lies behind a damage may be long.
+        let bytes = hash(file, known_bytes, is_unwanted)?;
+        return Ok(Scan { is_known_boundary, ranges, unfinished_bytes, problem, ..bytes });
+    }
+    let Hashes { whole, known: known_hash } = content.into_inner().finish().map_err(of_reading)?;
+    let fingerprint = fingerprint(file.stamp, whole);
+    Ok(Scan { fingerprint, known_hash, is_known_boundary, ranges, unfinished_bytes, problem })
+}
+
+/// Hashes a file without looking for its records.
+pub(super) fn hash(
+    file: &OpenFile,
+    known_bytes: u64,
+    is_unwanted: IsUnwanted<'_>,
+) -> Result<Scan, RequestError> {
     let size_bytes = file.stamp.size_bytes;
     let known_end = known_bytes.min(size_bytes);
-    let mut pass = Pass {
-        hasher: ContentHasher::new(),
-        known_part: Cutter::new(dialect, data_start, u64::MAX),
-        new_part: Cutter::new(dialect, cut_from, target_split_bytes),
-        data_start: data_start.byte_offset,
-        cut_from: cut_from.byte_offset,
-        offset: 0,
-    };
-    file.read_range(0..known_end, is_unwanted, |bytes| pass.take(bytes))?;
-    let known_hash = pass.hasher.hash();
-    file.read_range(known_end..size_bytes, is_unwanted, |bytes| pass.take(bytes))?;
-    let (ranges, unfinished_bytes) = finish(pass.new_part, file, settled_nanos);
+    let mut hasher = ContentHasher::new();
+    file.read_range(0..known_end, is_unwanted, |bytes| hasher.update(bytes))?;
+    let known_hash = hasher.hash();
+    file.read_range(known_end..size_bytes, is_unwanted, |bytes| hasher.update(bytes))?;
     Ok(Scan {
-        fingerprint: fingerprint(file.stamp, &pass.hasher),
+        fingerprint: fingerprint(file.stamp, hasher.hash()),
         known_hash,
-        is_known_part_open: pass.known_part.is_inside_quotes(),
-        ranges,
-        unfinished_bytes,
+        is_known_boundary: false,
+        ranges: Vec::new(),
+        unfinished_bytes: 0,
+        problem: None,
     })
 }
 
-/// One pass over a file.
-struct Pass {
-    hasher: ContentHasher,
-    /// Sees the records that are planned already.
-    known_part: Cutter,
-    /// Sees those that are not.
-    new_part: Cutter,
-    /// Offset of the first record.
-    data_start: u64,
-    /// Offset of the first record that is not planned.
-    cut_from: u64,
-    /// Bytes that have passed.
-    offset: u64,
-}
-
-impl Pass {
-    fn take(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        let (known, new) = bytes.split_at(self.index_of(self.cut_from, bytes));
-        self.known_part.feed(&known[self.index_of(self.data_start, known)..]);
-        self.new_part.feed(new);
-        self.offset += bytes.len() as u64;
-    }
-
-    /// Where an offset of the file lies in the next bytes, at most at their end.
-    fn index_of(&self, offset: u64, bytes: &[u8]) -> usize {
-        let index = offset.saturating_sub(self.offset);
-        usize::try_from(index).unwrap_or(usize::MAX).min(bytes.len())
-    }
+/// Cuts what is not planned of a plain file that is as its fingerprint says.
+pub(super) fn cut_rest(
+    file: &OpenFile,
+    dataset: &Dataset,
+    header: &Header,
+    request: &ScanRequest,
+    is_unwanted: IsUnwanted<'_>,
+) -> Result<Rest, RequestError> {
+    let start = request.cut_from;
+    let content = file.content(start.byte_offset, file.stamp.size_bytes, dataset.expansion_max)?;
+    let content = WhileWanted::new(content, is_unwanted);
+    let input = TextInput::new(content, header.encoding, start.byte_offset);
+    let cut_request = request.of_input(start, dataset);
+    let Cuts { ranges, unfinished_bytes, failure, .. } =
+        cut(input, &dataset.layout.dialect, header.names.len(), &cut_request);
+    let problem = match failure.map(|source| RequestError::of_reading(&file.name, source)) {
+        Some(_) if is_unwanted() => return Err(RequestError::Stopping),
+        problem => problem.map(Arc::new),
+    };
+    Ok(Rest { ranges, unfinished_bytes, problem })
 }

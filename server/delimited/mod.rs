@@ -1,26 +1,40 @@
-//! Turns the bytes of a delimited file into records, and records into batches of typed columns.
+//! Turns the text of a delimited file into records, and records into batches of typed columns.
 //!
 //! Invariants: every record of a range is in a batch or in the rejects, never
 //! in both, never in neither; memory is bounded by
 //! [`RECORD_BYTES_MAX`](ferry::wire::RECORD_BYTES_MAX), however long the file.
 
+mod damage;
+mod decode;
 mod dialect;
+mod fields;
+mod frame;
+mod glance;
 mod header;
+mod layout;
+mod ranges;
 mod reader;
 mod records;
 mod rows;
+mod scan;
+mod skim;
+mod specials;
 mod split;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use arrow_schema::ArrowError;
 use ferry::position::Position;
-use ferry::wire::RECORD_BYTES_MAX;
 
-pub(crate) use dialect::Dialect;
+pub(crate) use decode::{TextInput, beginning};
+pub(crate) use dialect::{BlankLines, Delimiter, Dialect, Escape, StrayQuotes, Terminator};
 pub(crate) use header::{Header, read_header};
+pub(crate) use layout::{Layout, Ragged};
 pub(crate) use reader::{BatchReader, Chunk};
-pub(crate) use split::Cutter;
+pub(crate) use records::{Record, RecordReader};
+pub(crate) use rows::{NullWords, WantedColumn};
+pub(crate) use split::{CutRequest, Cuts, LastRecord, cut};
 
 /// A file, or a range of one, that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -28,15 +42,7 @@ pub(crate) enum DelimitedError {
     /// The bytes cannot be had.
     #[error("cannot read the file: {0}")]
     Io(#[from] std::io::Error),
-    /// A record is longer than what fits in one message.
-    #[error(
-        "the record at {position} is longer than {RECORD_BYTES_MAX} bytes: look there for a quote that is never closed"
-    )]
-    RecordTooLong {
-        /// Place before the record.
-        position: Position,
-    },
-    /// The first record does not name the columns.
+    /// The beginning of the file does not tell its columns.
     #[error("the file has no usable header: {0}")]
     BadHeader(String),
     /// A wanted column is not in the header.

@@ -8,12 +8,10 @@ use std::io::Read;
 use ferry::batch::Batch;
 use ferry::position::Position;
 use ferry::reject::Reject;
-use ferry::schema::Column;
 use ferry::wire::BATCH_ROWS_MAX;
 
-use super::records::RecordReader;
 use super::rows::Rows;
-use super::{DelimitedError, Dialect, Header};
+use super::{DelimitedError, Header, Layout, RecordReader, TextInput, WantedColumn};
 
 /// Most rejects of one chunk.
 const REJECT_ROWS_MAX: usize = 1000;
@@ -43,20 +41,23 @@ pub(crate) struct BatchReader<R> {
 impl<R: Read> BatchReader<R> {
     /// A reader of the records from `start` to `end`.
     ///
-    /// `input` stands at `start`, which is a record boundary, and ends at
-    /// `end`. Each wanted column is found in the header by its name.
+    /// `input` stands at `start`, which is a record boundary, and goes on
+    /// behind `end`: where a record ends may depend on the next lines. Each
+    /// wanted column is found in the header by its name.
     pub(crate) fn new(
-        input: R,
-        dialect: Dialect,
+        input: TextInput<R>,
+        layout: &Layout,
         header: &Header,
-        columns: &[Column],
+        columns: Vec<WantedColumn>,
         start: Position,
         end: Position,
         batch_bytes_max: usize,
     ) -> Result<Self, DelimitedError> {
+        let field_count = Some(header.names.len());
+        let dialect = &layout.dialect;
         Ok(Self {
-            records: RecordReader::new(input, dialect, start),
-            rows: Rows::new(header, columns)?,
+            records: RecordReader::new(input, dialect, field_count, start, end.byte_offset),
+            rows: Rows::new(header, layout, columns)?,
             batch_bytes_max,
             reached: start,
             end,

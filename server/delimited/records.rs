@@ -1,280 +1,373 @@
-//! Turns bytes into records: their fields without quotes, and where each record lies.
+//! Turns text into records: their fields without quotes, and where each record lies.
 //!
 //! Invariants: a place covers its record from the first byte to the end of the
-//! full terminator; no memory is taken per record; a record longer than
-//! [`RECORD_BYTES_MAX`] is an error, not a larger buffer.
+//! full terminator; no memory is taken per record or field; what is held of the
+//! text is bounded by the longest record that is read.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use ferry::position::{Place, Position};
-use ferry::wire::RECORD_BYTES_MAX;
-use memchr::memchr;
+use ferry::reject::Code;
+use memchr::memchr2;
 
-use super::{Cutter, DelimitedError, Dialect};
-
-/// Bytes that are read at once, until a record needs more.
-const BUFFER_BYTES: usize = 256 * 1024;
+use super::damage::Damage;
+use super::dialect::BlankLines;
+use super::fields::Span;
+use super::frame::{Frame, Framed, Framer};
+use super::glance::Glance;
+use super::ranges::Piece;
+use super::scan::{LineEnd, Text, is_line_end_byte};
+use super::skim::Skimmer;
+use super::window::{WINDOW_BYTES, Window};
+use super::{DelimitedError, Dialect, TextInput};
 
 /// Reads records one after the other.
 pub(crate) struct RecordReader<R> {
-    input: R,
-    parser: Reader,
-    dialect: Dialect,
-    /// Bytes of the input: those before `parsed` are parsed, those before
-    /// `filled` are read, and the record at hand begins at `start`.
-    buffer: Vec<u8>,
-    start: usize,
-    parsed: usize,
-    filled: usize,
-    /// Offset in the file of the buffer's first byte.
-    buffer_offset: u64,
-    row_number: u64,
-    /// Fields of the record at hand, end to end. Always longer than `buffer`,
-    /// hence never full.
-    text: Vec<u8>,
-    /// Where each field ends in `text`.
-    ends: Vec<usize>,
-    /// Whether each field was quoted; filled only for records where it matters.
-    quoted: Vec<bool>,
+    window: Window<R>,
+    framer: Framer,
+    /// Fields of the record at hand that had to be rewritten, end to end.
+    rewritten: Vec<u8>,
+    /// Records that begin at this content offset or behind are not read.
+    end: u64,
+    /// Whether the text ends with a comment that may still be written.
+    is_over: bool,
+    reached: Position,
 }
 
 impl<R: Read> RecordReader<R> {
-    /// A reader of the records after `start`, at which `input` stands.
-    pub(crate) fn new(input: R, dialect: Dialect, start: Position) -> Self {
-        Self::with_buffer(input, dialect, start, BUFFER_BYTES)
+    /// A reader of the records between `start`, at which `input` stands, and
+    /// the content offset `end`.
+    ///
+    /// `field_count` is the number of fields of a right record; without it,
+    /// less can be done about damaged ones.
+    pub(crate) fn new(
+        input: TextInput<R>,
+        dialect: &Dialect,
+        field_count: Option<usize>,
+        start: Position,
+        end: u64,
+    ) -> Self {
+        Self::with_window(input, dialect, field_count, start, end, WINDOW_BYTES)
     }
 
-    /// The same with a buffer of so many bytes at first, at least one.
-    pub(super) fn with_buffer(
-        input: R,
-        dialect: Dialect,
+    /// The same with a window of so many bytes at first.
+    pub(super) fn with_window(
+        input: TextInput<R>,
+        dialect: &Dialect,
+        field_count: Option<usize>,
         start: Position,
-        buffer_bytes: usize,
+        end: u64,
+        window_bytes: usize,
     ) -> Self {
-        let mut parser =
-            ReaderBuilder::new().delimiter(dialect.delimiter).quote(dialect.quote).build();
-        // The parser drops a byte order mark from the first bytes it is given.
-        // Only those of a file are one, and `header` drops that: let the first
-        // bytes be none.
-        parser.read_record(&[], &mut [], &mut []);
         Self {
-            input,
-            parser,
-            dialect,
-            buffer: vec![0; buffer_bytes],
-            start: 0,
-            parsed: 0,
-            filled: 0,
-            buffer_offset: start.byte_offset,
-            row_number: start.row_number,
-            text: vec![0; buffer_bytes + 1],
-            ends: vec![0; 32],
-            quoted: Vec::new(),
+            window: Window::new(input, window_bytes),
+            framer: Framer::new(dialect, field_count),
+            rewritten: Vec::new(),
+            end,
+            is_over: false,
+            reached: start,
         }
     }
 
     /// Place after the last record, or after the blank lines that were skipped.
     pub(crate) fn position(&self) -> Position {
-        Position { byte_offset: self.offset(self.parsed), row_number: self.row_number }
+        self.reached
     }
 
-    /// The next record; `None` at the end of the input.
+    /// Skips lines, whatever is in them; whether so many were there.
+    pub(crate) fn skip_lines(&mut self, lines: u32) -> Result<bool, DelimitedError> {
+        for _ in 0..lines {
+            if !self.skip_line()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The next record; `None` at the end.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, DelimitedError> {
         if !self.skip_blank_lines()? {
             return Ok(None);
         }
-        let (mut text_end, mut field_count) = (0, 0);
-        let is_terminated = loop {
-            let (result, read, written, ended) = self.parser.read_record(
-                &self.buffer[self.parsed..self.filled],
-                &mut self.text[text_end..],
-                &mut self.ends[field_count..],
-            );
-            self.parsed += read;
-            text_end += written;
-            field_count += ended;
-            match result {
-                // At the end of the input the parser gets nothing to read and
-                // ends the record, whatever it lacks.
-                ReadRecordResult::InputEmpty => {
-                    self.fill()?;
-                }
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
-                ReadRecordResult::Record | ReadRecordResult::End => break read > 0,
+        let frame = loop {
+            let text = Text { bytes: self.window.text(), is_whole: self.window.is_end() };
+            match self.framer.frame(text, self.window.start()) {
+                Framed::Record(frame) => break frame,
+                Framed::More => self.fill()?,
+                Framed::TooLong => return self.skip_record().map(Some),
             }
         };
-        let content_length = self.parsed - self.start - usize::from(is_terminated);
-        if is_terminated && self.buffer[self.parsed - 1] == b'\r' {
-            self.skip_line_feed()?;
+        let start = self.window.start();
+        let byte_start = self.reached.byte_offset;
+        let place = self.move_to(frame.end, byte_start);
+        if frame.has_escapes {
+            self.rewritten.clear();
+            self.framer.rewrite_fields(self.window.text(), &mut self.rewritten);
         }
-        if self.parsed - self.start > RECORD_BYTES_MAX {
-            return Err(self.too_long());
-        }
-        self.row_number += 1;
-
-        let is_unclosed = !is_terminated && {
-            let content = &self.buffer[self.start..self.parsed];
-            let mut cutter = Cutter::new(self.dialect, Position::default(), u64::MAX);
-            cutter.feed(content);
-            cutter.is_inside_quotes()
-        };
-        let content = &self.buffer[self.start..self.start + content_length];
-        let ends = &self.ends[..field_count];
-        self.quoted.clear();
-        // Quotes are all that a record has beside its fields and delimiters.
-        let has_quotes = content.len() + 1 > text_end + field_count;
-        if has_quotes && has_empty_field(ends) {
-            mark_quoted(content, self.dialect, &mut self.quoted);
-        }
-        let place = Place {
-            row_number: self.row_number,
-            byte_start: self.offset(self.start),
-            byte_end: self.offset(self.parsed),
-        };
-        let text = &self.text[..text_end];
-        Ok(Some(Record { text, ends, quoted: &self.quoted, place, is_unclosed }))
+        let Frame { content_end, end, damage, is_open, .. } = frame;
+        Ok(Some(Record {
+            text: self.window.text(),
+            rewritten: &self.rewritten,
+            fields: self.framer.fields(),
+            start,
+            content_end,
+            place,
+            damage,
+            terminator_length: end - content_end,
+            is_open,
+        }))
     }
 
-    /// Skips blank lines; whether a record follows them.
+    /// Skips blank lines and comments; whether a record follows them.
+    #[inline]
     pub(crate) fn skip_blank_lines(&mut self) -> Result<bool, DelimitedError> {
-        loop {
-            let unread = &self.buffer[self.parsed..self.filled];
-            let blank = unread.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
-            self.parsed += blank.unwrap_or(unread.len());
-            self.start = self.parsed;
-            if blank.is_some() {
-                return Ok(true);
-            }
-            if self.fill()? == 0 {
+        while !self.is_over {
+            let start = self.window.start();
+            self.reached.byte_offset = self.window.content_offset(start);
+            if self.reached.byte_offset >= self.end {
                 return Ok(false);
             }
-        }
-    }
-
-    /// Skips the second half of a CRLF, which may not be in the buffer yet.
-    fn skip_line_feed(&mut self) -> Result<(), DelimitedError> {
-        let is_missing = self.parsed == self.filled && self.fill()? == 0;
-        if !is_missing && self.buffer[self.parsed] == b'\n' {
-            self.parsed += 1;
-        }
-        Ok(())
-    }
-
-    /// Reads more input behind what is there; 0 at its end.
-    fn fill(&mut self) -> Result<usize, DelimitedError> {
-        if self.filled - self.start > RECORD_BYTES_MAX {
-            return Err(self.too_long());
-        }
-        if self.filled == self.buffer.len() {
-            self.make_room();
-        }
-        loop {
-            match self.input.read(&mut self.buffer[self.filled..]) {
-                Ok(read) => {
-                    self.filled += read;
-                    return Ok(read);
+            let Some(byte) = self.window.text().get(start).copied() else {
+                if self.window.is_end() {
+                    return Ok(false);
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
+                self.fill()?;
+                continue;
+            };
+            let is_skipped = if is_line_end_byte(byte) {
+                self.skip_blank_line()?
+            } else {
+                !self.framer.dialect().comment.is_empty() && self.skip_comment()?
+            };
+            if !is_skipped {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Passes over the records at hand that a glance finds, and tells where each lies.
+    pub(super) fn pass_over(
+        &mut self,
+        glance: &Glance,
+        unit_bytes: u64,
+        mut take: impl FnMut(Piece),
+    ) {
+        let Self { window, reached, .. } = self;
+        let start = window.start();
+        let (text, mut offsets) = window.split();
+        let end = glance.pass(text, start, |seen| {
+            let (start, end) = (offsets.of(seen.start), offsets.of(seen.end));
+            let content_end = end - (seen.end - seen.content_end) as u64 * unit_bytes;
+            take(Piece { start, content_end, end });
+            *reached = Position { byte_offset: end, row_number: reached.row_number + 1 };
+        });
+        window.advance(end);
+    }
+
+    /// Reads what is left of the text; returns the content offset of its end.
+    pub(super) fn drain(&mut self) -> std::io::Result<u64> {
+        loop {
+            self.window.advance(self.window.text().len());
+            if !self.window.fill()? {
+                let end = self.window.start();
+                return Ok(self.window.content_offset(end));
             }
         }
     }
 
-    /// Moves the record at hand to the front; if it fills the buffer, doubles that.
-    fn make_room(&mut self) {
-        if self.start > 0 {
-            self.buffer_offset = self.offset(self.start);
-            self.buffer.copy_within(self.start..self.filled, 0);
-            self.parsed -= self.start;
-            self.filled -= self.start;
-            self.start = 0;
-        } else {
-            // One byte more than a record may have shows that it is too long.
-            let length = (self.buffer.len() * 2).min(RECORD_BYTES_MAX + 1);
-            self.buffer.resize(length, 0);
-            self.text.resize(length + 1, 0);
+    /// Whether something was skipped or read.
+    fn skip_blank_line(&mut self) -> Result<bool, DelimitedError> {
+        if self.framer.dialect().blank_lines == BlankLines::Row {
+            return Ok(false);
+        }
+        let text = Text { bytes: self.window.text(), is_whole: self.window.is_end() };
+        match self.framer.line_end(text, self.window.start()) {
+            LineEnd::At(next) => self.window.advance(next),
+            LineEnd::None => return Ok(false),
+            LineEnd::More => self.fill()?,
+        }
+        Ok(true)
+    }
+
+    /// Whether something was skipped or read.
+    ///
+    /// A comment without line end at the end of the text may still be written:
+    /// it is passed over, but no position lies behind it.
+    fn skip_comment(&mut self) -> Result<bool, DelimitedError> {
+        let rest = &self.window.text()[self.window.start()..];
+        let comment = self.framer.dialect().comment.as_bytes();
+        if !rest.starts_with(comment) {
+            let may_begin = comment.starts_with(rest) && !self.window.is_end();
+            if may_begin {
+                self.fill()?;
+            }
+            return Ok(may_begin);
+        }
+        self.is_over = !self.skip_line()?;
+        Ok(true)
+    }
+
+    /// Skips a line; false if the text ends before the line does.
+    fn skip_line(&mut self) -> Result<bool, DelimitedError> {
+        loop {
+            let start = self.window.start();
+            let text = Text { bytes: self.window.text(), is_whole: self.window.is_end() };
+            let found = memchr2(b'\n', b'\r', &text.bytes[start..]);
+            let (next, is_end) = match found {
+                None => (text.bytes.len(), false),
+                Some(found) => match self.framer.line_end(text, start + found) {
+                    LineEnd::At(next) => (next, true),
+                    LineEnd::None => (start + found + 1, false),
+                    LineEnd::More => (start + found, false),
+                },
+            };
+            let must_read = next == text.bytes.len() || next == start;
+            self.window.advance(next);
+            if is_end {
+                self.reached.byte_offset = self.window.content_offset(next);
+                return Ok(true);
+            }
+            if self.window.is_end() && next == self.window.text().len() {
+                return Ok(false);
+            }
+            if must_read {
+                self.fill()?;
+            }
         }
     }
 
-    fn offset(&self, index: usize) -> u64 {
-        self.buffer_offset + index as u64
+    /// Passes over a record that is too long.
+    #[cold]
+    fn skip_record(&mut self) -> Result<Record<'_>, DelimitedError> {
+        let byte_start = self.reached.byte_offset;
+        skip_record(&mut self.window, &mut self.framer)?;
+        let start = self.window.start();
+        let place = self.move_to(start, byte_start);
+        Ok(Record {
+            text: self.window.text(),
+            rewritten: &self.rewritten,
+            fields: &[],
+            start,
+            content_end: start,
+            place,
+            damage: Some(Damage::RecordTooLarge),
+            terminator_length: 0,
+            is_open: self.window.is_end() && start == self.window.text().len(),
+        })
     }
 
-    fn too_long(&self) -> DelimitedError {
-        let byte_offset = self.offset(self.start);
-        let position = Position { byte_offset, row_number: self.row_number };
-        DelimitedError::RecordTooLong { position }
+    /// Lets go of the record that ends at `end`.
+    #[inline]
+    fn move_to(&mut self, end: usize, byte_start: u64) -> Place {
+        let byte_end = self.window.content_offset(end);
+        self.window.advance(end);
+        self.reached = Position { byte_offset: byte_end, row_number: self.reached.row_number + 1 };
+        Place { row_number: self.reached.row_number, byte_start, byte_end }
+    }
+
+    #[cold]
+    fn fill(&mut self) -> Result<(), DelimitedError> {
+        self.framer.forget();
+        self.window.fill()?;
+        Ok(())
+    }
+}
+
+/// Moves a window behind the record at its start, without holding that.
+pub(super) fn skip_record<R: Read>(
+    window: &mut Window<R>,
+    framer: &mut Framer,
+) -> std::io::Result<()> {
+    framer.forget();
+    let mut skimmer = Skimmer::new(framer.dialect());
+    loop {
+        let start = window.start();
+        if let Some(taken) = skimmer.take(&window.text()[start..]) {
+            window.advance(start + taken);
+            return Ok(());
+        }
+        window.advance(window.text().len());
+        if !window.fill()? {
+            return Ok(());
+        }
     }
 }
 
 /// A record, borrowed until the next one is read.
 pub(crate) struct Record<'a> {
     text: &'a [u8],
-    ends: &'a [usize],
-    quoted: &'a [bool],
+    rewritten: &'a [u8],
+    fields: &'a [Span],
+    start: usize,
+    content_end: usize,
     place: Place,
-    is_unclosed: bool,
+    damage: Option<Damage>,
+    /// Bytes of its line end in the text.
+    terminator_length: usize,
+    is_open: bool,
 }
 
 impl<'a> Record<'a> {
-    /// Number of fields, at least one.
+    /// Number of fields; 0 if they cannot be told apart at all.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.fields.len()
     }
 
-    /// Whether its last field is quoted and the file ends before the quote does.
-    pub(crate) fn is_unclosed(&self) -> bool {
-        self.is_unclosed
-    }
-
-    /// Where the record lies.
+    /// Where the record lies in the content.
+    #[inline]
     pub(crate) fn place(&self) -> Place {
         self.place
     }
 
-    /// Bytes of a field, without its quotes.
+    /// What is wrong with it; then its fields cannot be trusted.
+    #[inline]
+    pub(crate) fn damage(&self) -> Option<Code> {
+        self.damage.map(Damage::code)
+    }
+
+    /// Whether more text could move its end.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Bytes of its line end in the text.
+    pub(super) fn terminator_length(&self) -> u64 {
+        self.terminator_length as u64
+    }
+
+    /// Text of the record without terminator; empty if it is too long.
+    #[inline]
+    pub(crate) fn content(&self) -> &'a [u8] {
+        &self.text[self.start..self.content_end]
+    }
+
+    /// Whether all of it is UTF-8 without NUL.
+    #[inline]
+    pub(crate) fn is_clean_text(&self) -> bool {
+        let content = self.content();
+        (content.is_ascii() || std::str::from_utf8(content).is_ok())
+            && memchr::memchr(0, content).is_none()
+    }
+
+    /// Bytes of a field, without quotes and escapes.
+    #[inline]
     pub(crate) fn field(&self, index: usize) -> &'a [u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[start..self.ends[index]]
+        let span = self.fields[index];
+        span.of(if span.form.is_rewritten() { self.rewritten } else { self.text })
+    }
+
+    /// Whether a field begins with a quote.
+    pub(crate) fn is_quoted(&self, index: usize) -> bool {
+        self.fields[index].form.is_quoted()
     }
 
     /// Bytes of a field; `None` if it is null, which is empty and not quoted.
+    #[inline]
     pub(crate) fn value(&self, index: usize) -> Option<&'a [u8]> {
         let field = self.field(index);
-        let is_value = !field.is_empty() || self.quoted.get(index).is_some_and(|quoted| *quoted);
-        is_value.then_some(field)
+        (!field.is_empty() || self.is_quoted(index)).then_some(field)
     }
-}
-
-fn has_empty_field(ends: &[usize]) -> bool {
-    ends.first() == Some(&0) || ends.windows(2).any(|pair| pair[0] == pair[1])
-}
-
-/// Tells which fields of a record are quoted; `content` is without terminator.
-fn mark_quoted(content: &[u8], dialect: Dialect, quoted: &mut Vec<bool>) {
-    let mut rest = content;
-    loop {
-        let is_quoted = rest.first() == Some(&dialect.quote);
-        quoted.push(is_quoted);
-        let unquoted = if is_quoted { after_quotes(rest, dialect.quote) } else { rest };
-        match memchr(dialect.delimiter, unquoted) {
-            Some(index) => rest = &unquoted[index + 1..],
-            None => return,
-        }
-    }
-}
-
-/// What follows the closing quote of a field that begins with an opening one.
-fn after_quotes(field: &[u8], quote: u8) -> &[u8] {
-    let mut rest = &field[1..];
-    while let Some(index) = memchr(quote, rest) {
-        rest = &rest[index + 1..];
-        match rest.strip_prefix(&[quote]) {
-            Some(behind_literal) => rest = behind_literal,
-            None => return rest,
-        }
-    }
-    &[]
 }

@@ -1,6 +1,9 @@
 //! Turns records into rows of typed columns; a field that does not parse becomes a reject of its row.
 //!
-//! Invariant: a record is either one row in every column, or a reject and a row in none.
+//! Invariants: a record is either one row in every column, or a reject and a
+//! row in none; no record that holds undecodable bytes or a NUL becomes a row.
+
+use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
@@ -9,37 +12,83 @@ use ferry::host::settings::nearest;
 use ferry::position::{Place, Position};
 use ferry::reject::{Code, Reason, Reject};
 use ferry::schema::{Column, arrow_schema};
-use ferry::values::{ColumnBuilder, utf8};
+use ferry::values::{ColumnBuilder, FieldFormat, utf8};
+use memchr::memmem;
 
-use super::records::Record;
-use super::{DelimitedError, Header};
+use super::{DelimitedError, Dialect, Header, Layout, Ragged, Record, RecordReader, TextInput};
+
+/// A column that is to be read, and how its fields are written.
+#[derive(Debug, Clone)]
+pub(crate) struct WantedColumn {
+    /// Its name in the header, and the type of its values.
+    pub(crate) column: Column,
+    /// How a value is written.
+    pub(crate) format: Arc<FieldFormat>,
+    /// How a missing value is written, beside the empty field.
+    pub(crate) nulls: Arc<NullWords>,
+}
+
+/// Texts of fields that stand for a missing value, quoted or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct NullWords(Vec<Vec<u8>>);
+
+impl NullWords {
+    pub(crate) fn new(words: Vec<String>) -> Self {
+        Self(words.into_iter().map(String::into_bytes).collect())
+    }
+
+    /// Whether a field is one of the words, letter by letter.
+    #[inline]
+    pub(crate) fn is_null(&self, field: &[u8]) -> bool {
+        self.0.iter().any(|word| word == field)
+    }
+}
 
 /// The rows of the next batch.
 pub(super) struct Rows {
     schema: SchemaRef,
-    columns: Vec<WantedColumn>,
-    /// Fields that every record must have.
-    field_count: usize,
+    columns: Vec<FoundColumn>,
+    /// Names of all columns of the file; a record must have a field for each.
+    names: Vec<String>,
+    /// What is wrong with a field whose bytes are not of the file's encoding.
+    undecodable: Code,
+    ragged: Ragged,
+    /// What a record with the wrong number of fields may be written in.
+    other_dialects: Arc<[Dialect]>,
     places: Vec<Place>,
     data_bytes: usize,
 }
 
-struct WantedColumn {
+/// A wanted column that the header has.
+struct FoundColumn {
     name: String,
     /// Which field of a record it is.
     field: usize,
+    nulls: Arc<NullWords>,
     builder: ColumnBuilder,
 }
 
 impl Rows {
     /// No rows yet, of columns that are found in the header by name.
-    pub(super) fn new(header: &Header, columns: &[Column]) -> Result<Self, DelimitedError> {
-        let schema = arrow_schema(columns);
-        let columns = columns.iter().map(|column| WantedColumn::find(header, column));
+    pub(super) fn new(
+        header: &Header,
+        layout: &Layout,
+        columns: Vec<WantedColumn>,
+    ) -> Result<Self, DelimitedError> {
+        let asked: Vec<Column> = columns.iter().map(|wanted| wanted.column.clone()).collect();
+        let columns = columns.into_iter().map(|wanted| FoundColumn::find(header, wanted));
+        let is_utf8 = header.encoding == encoding_rs::UTF_8;
+        let other_dialects = layout
+            .other_delimiters
+            .iter()
+            .map(|delimiter| Dialect { delimiter: delimiter.clone(), ..layout.dialect.clone() });
         Ok(Self {
-            schema,
+            schema: arrow_schema(&asked),
             columns: columns.collect::<Result<_, _>>()?,
-            field_count: header.names.len(),
+            names: header.names.clone(),
+            undecodable: if is_utf8 { Code::BAD_UTF8 } else { Code::BAD_ENCODING },
+            ragged: layout.ragged,
+            other_dialects: other_dialects.collect(),
             places: Vec::new(),
             data_bytes: 0,
         })
@@ -57,23 +106,10 @@ impl Rows {
 
     /// Appends a record, or says everything that is wrong with it.
     pub(super) fn push(&mut self, record: &Record<'_>) -> Result<(), Reject> {
-        if record.len() != self.field_count || record.is_unclosed() {
-            return Err(self.reject_shape(record));
+        if record.len() != self.names.len() || record.damage().is_some() {
+            return self.push_misshapen(record);
         }
-        let mut row_bytes = 0;
-        let mut reasons = Vec::new();
-        for column in &mut self.columns {
-            match column.builder.append(record.value(column.field)) {
-                Ok(bytes) => row_bytes += bytes,
-                Err(code) => reasons.push(Reason::of_column(code, &column.name)),
-            }
-        }
-        if !reasons.is_empty() {
-            return Err(self.reject_fields(record, reasons));
-        }
-        self.data_bytes += row_bytes;
-        self.places.push(record.place());
-        Ok(())
+        self.push_fields(record, record.place())
     }
 
     /// Takes the rows as a batch of the range, `None` if there are none.
@@ -95,39 +131,164 @@ impl Rows {
         Ok(Some(Batch { records, places, start, end }))
     }
 
+    /// Appends a record that lies at `place`; fields that it lacks are null.
+    fn push_fields(&mut self, record: &Record<'_>, place: Place) -> Result<(), Reject> {
+        if !record.is_clean_text() {
+            return Err(self.reject_unreadable(record, place));
+        }
+        let mut row_bytes = 0;
+        let mut reasons = Vec::new();
+        for column in &mut self.columns {
+            let value = column.value(record);
+            match column.builder.append_clean(value) {
+                Ok(bytes) => row_bytes += bytes,
+                Err(code) => reasons.push(Reason::of_column(code, &column.name)),
+            }
+        }
+        if !reasons.is_empty() {
+            return Err(self.reject_fields(record, place, reasons));
+        }
+        self.data_bytes += row_bytes;
+        self.places.push(place);
+        Ok(())
+    }
+
+    /// Appends a record that is damaged or has the wrong number of fields, if
+    /// the layout tells how to read it nevertheless.
     #[cold]
-    fn reject_shape(&self, record: &Record<'_>) -> Reject {
-        let code = match record.len() {
-            _ if record.is_unclosed() => Code::UNCLOSED_QUOTE,
-            count if count < self.field_count => Code::TOO_FEW_FIELDS,
-            _ => Code::TOO_MANY_FIELDS,
-        };
-        Reject { place: record.place(), reasons: vec![Reason::of_record(code)], fields: Vec::new() }
+    fn push_misshapen(&mut self, record: &Record<'_>) -> Result<(), Reject> {
+        let (place, damage) = (record.place(), record.damage());
+        // To this dialect, the quotes of another are strays.
+        if damage.as_ref().is_none_or(|code| *code == Code::STRAY_QUOTE) {
+            let (content, field_count) = (record.content(), self.names.len());
+            let dialects = Arc::clone(&self.other_dialects);
+            for dialect in dialects.iter() {
+                if !may_fit(content, dialect, field_count) {
+                    continue;
+                }
+                let mut records = read_again(content, dialect, field_count);
+                let Ok(Some(other)) = records.next() else {
+                    continue;
+                };
+                let is_whole = other.place().byte_end == content.len() as u64;
+                if is_whole && other.damage().is_none() && other.len() == field_count {
+                    return self.push_fields(&other, place);
+                }
+            }
+        }
+        if let Some(code) = damage {
+            return Err(reject_whole(place, code));
+        }
+        let mut surplus = self.names.len()..record.len();
+        if self.ragged == Ragged::Pad && surplus.all(|index| record.field(index).is_empty()) {
+            return self.push_fields(record, place);
+        }
+        let is_short = record.len() < self.names.len();
+        let code = if is_short { Code::TOO_FEW_FIELDS } else { Code::TOO_MANY_FIELDS };
+        Err(reject_whole(place, code))
+    }
+
+    /// Refuses a record that is not text, with all that is wrong in the
+    /// wanted columns, and what is not text in the others.
+    #[cold]
+    fn reject_unreadable(&mut self, record: &Record<'_>, place: Place) -> Reject {
+        let mut reasons = Vec::new();
+        for column in &mut self.columns {
+            let value = column.value(record);
+            let fault = value.and_then(|field| text_fault(field, &self.undecodable));
+            let code = fault.or_else(|| column.builder.append_clean(value).err());
+            reasons.extend(code.map(|code| Reason::of_column(code, &column.name)));
+        }
+        for (index, name) in self.names.iter().enumerate().take(record.len()) {
+            let Some(code) = text_fault(record.field(index), &self.undecodable) else {
+                continue;
+            };
+            if self.columns.iter().all(|column| column.field != index) {
+                reasons.push(Reason::of_column(code, name));
+            }
+        }
+        if reasons.is_empty() {
+            // Dropping a quote between them has made a character of the bytes.
+            reasons.push(Reason::of_record(self.undecodable.clone()));
+        }
+        self.reject_fields(record, place, reasons)
     }
 
     #[cold]
-    fn reject_fields(&mut self, record: &Record<'_>, reasons: Vec<Reason>) -> Reject {
+    fn reject_fields(&mut self, record: &Record<'_>, place: Place, reasons: Vec<Reason>) -> Reject {
         let rows = self.len();
         for column in &mut self.columns {
             column.builder.truncate(rows);
         }
-        let text = |column: &WantedColumn| {
-            let field = record.value(column.field)?;
+        let text = |column: &FoundColumn| {
+            let field = column.value(record)?;
             utf8(field).ok().map(str::to_owned)
         };
         let fields = self.columns.iter().map(text).collect();
-        Reject { place: record.place(), reasons, fields }
+        Reject { place, reasons, fields }
     }
 }
 
-impl WantedColumn {
-    fn find(header: &Header, column: &Column) -> Result<Self, DelimitedError> {
-        let name = column.name.clone();
+impl FoundColumn {
+    fn find(header: &Header, wanted: WantedColumn) -> Result<Self, DelimitedError> {
+        let WantedColumn { column: Column { name, column_type }, format, nulls } = wanted;
         let Some(field) = header.names.iter().position(|known| *known == name) else {
             let names = header.names.iter().map(String::as_str);
             let nearest = nearest(&name, names).map(str::to_owned);
             return Err(DelimitedError::MissingColumn { column: name, nearest });
         };
-        Ok(Self { name, field, builder: ColumnBuilder::new(column.column_type) })
+        let builder = ColumnBuilder::with_format(column_type, &format);
+        Ok(Self { name, field, nulls, builder })
+    }
+
+    /// Bytes of the column's field; `None` if that is null or not there.
+    #[inline]
+    fn value<'a>(&self, record: &Record<'a>) -> Option<&'a [u8]> {
+        if self.field >= record.len() {
+            return None;
+        }
+        record.value(self.field).filter(|field| !self.nulls.is_null(field))
+    }
+}
+
+/// Whether a record has enough delimiters of a dialect for so many fields.
+fn may_fit(content: &[u8], dialect: &Dialect, field_count: usize) -> bool {
+    memmem::find_iter(content, dialect.delimiter.as_bytes()).count() + 1 >= field_count
+}
+
+/// A reader of one record's text in another dialect.
+fn read_again<'a>(
+    content: &'a [u8],
+    dialect: &Dialect,
+    field_count: usize,
+) -> RecordReader<&'a [u8]> {
+    // The text is decoded already.
+    let input = TextInput::new(content, encoding_rs::UTF_8, 0);
+    RecordReader::new(input, dialect, Some(field_count), Position::default(), u64::MAX)
+}
+
+/// Why a field is not text, `None` if it is.
+fn text_fault(field: &[u8], undecodable: &Code) -> Option<Code> {
+    let code = utf8(field).err()?;
+    Some(if code == Code::BAD_UTF8 { undecodable.clone() } else { code })
+}
+
+/// Refuses a record whose fields cannot be told apart.
+fn reject_whole(place: Place, code: Code) -> Reject {
+    Reject { place, reasons: vec![Reason::of_record(code)], fields: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_words_are_whole_fields() {
+        let nulls = NullWords::new(vec!["NA".to_owned(), "-".to_owned()]);
+        assert!(nulls.is_null(b"NA") && nulls.is_null(b"-"));
+        for field in [&b""[..], b"N", b"na", b"NA ", b"--"] {
+            assert!(!nulls.is_null(field));
+        }
+        assert!(NullWords::new(vec![String::new()]).is_null(b""));
     }
 }

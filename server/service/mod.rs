@@ -4,6 +4,7 @@ mod access;
 mod audit;
 pub(crate) mod listen;
 mod page;
+mod plan;
 mod status;
 mod stream;
 mod transfer;

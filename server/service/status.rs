@@ -15,7 +15,8 @@ pub(super) fn refuse(error: &RequestError) -> Status {
     let (code, reason) = kind(error);
     // Quoted: names in it may be a caller's own words, line ends included.
     let text = error.to_string();
-    if code == Code::Internal {
+    let is_fault = code == Code::Internal || matches!(error, RequestError::FileUnreadable { .. });
+    if is_fault {
         tracing::error!(reason, error = ?text, "request failed");
     } else {
         tracing::info!(reason, error = ?text, "request refused");
@@ -41,13 +42,14 @@ pub(super) fn kind(error: &RequestError) -> (Code, &'static str) {
             (Code::FailedPrecondition, "POSITION_NOT_ON_BOUNDARY")
         }
         RequestError::InvalidRequest(_) => (Code::InvalidArgument, "INVALID_REQUEST"),
-        RequestError::RecordTooLong { .. } => (Code::FailedPrecondition, "RECORD_TOO_LONG"),
         RequestError::BadHeader { .. } => (Code::FailedPrecondition, "BAD_HEADER"),
+        RequestError::FileUnreadable { .. } => (Code::FailedPrecondition, "FILE_UNREADABLE"),
+        RequestError::ArchiveDamaged { .. } => (Code::FailedPrecondition, "ARCHIVE_DAMAGED"),
+        RequestError::ArchiveTooLarge { .. } => (Code::FailedPrecondition, "ARCHIVE_TOO_LARGE"),
         RequestError::TooManyFiles { .. } => (Code::FailedPrecondition, "TOO_MANY_FILES"),
         RequestError::TooManyStreams { .. } => (Code::ResourceExhausted, "TOO_MANY_STREAMS"),
         RequestError::ReaderTooSlow { .. } => (Code::DeadlineExceeded, "READER_TOO_SLOW"),
         RequestError::Stopping => (Code::Unavailable, "STOPPING"),
-        RequestError::FileUnreadable { .. } => (Code::Internal, "FILE_UNREADABLE"),
         RequestError::Internal(_) => (Code::Internal, "INTERNAL"),
     }
 }
@@ -67,8 +69,9 @@ fn metadata(error: &RequestError) -> HashMap<String, String> {
         | RequestError::PositionBeyondSplit { file, .. }
         | RequestError::PositionNotOnBoundary { file, .. }
         | RequestError::RowCountDiffers { file, .. }
-        | RequestError::RecordTooLong { file, .. }
         | RequestError::BadHeader { file, .. }
+        | RequestError::ArchiveDamaged { file, .. }
+        | RequestError::ArchiveTooLarge { file, .. }
         | RequestError::FileUnreadable { file, .. } => vec![("file", file)],
         RequestError::NoToken
         | RequestError::BadToken
@@ -102,5 +105,15 @@ mod tests {
         let info = status.get_details_error_info().expect("it has an ErrorInfo");
         assert_eq!((info.domain.as_str(), info.reason.as_str()), ("ferry", "COLUMN_NOT_FOUND"));
         assert_eq!(info.metadata.get("column").map(String::as_str), Some("emial"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_broken_connection() {
+        let error = RequestError::of_reading("a.csv", std::io::Error::other("disk"));
+        let status = refuse(&error);
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        let info = status.get_details_error_info().expect("it has an ErrorInfo");
+        assert_eq!(info.reason, "FILE_UNREADABLE");
+        assert_eq!(info.metadata.get("file").map(String::as_str), Some("a.csv"));
     }
 }

@@ -198,6 +198,7 @@ mod tests {
     use super::*;
     use crate::catalog::dataset::tests::dataset;
     use crate::catalog::plan::{PlanRequest, plan};
+    use crate::catalog::scans::ScanCache;
     use ferry::host::shutdown;
     use ferry::position::Split;
     use std::collections::HashMap;
@@ -209,12 +210,13 @@ mod tests {
         let dataset = dataset(folder.path(), &[("uid", "bigint")]);
         let request =
             PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
-        let plan = plan(&dataset, request, &|| false).expect("it is planned");
+        let scans = ScanCache::default();
+        let plan = plan(&dataset, request, &scans, &|| false).expect("it is planned");
         let range = plan.files[0].ranges[0].clone();
         let split = Split {
             dataset: dataset.name.to_string(),
             file: "a.csv".to_owned(),
-            fingerprint: plan.files[0].fingerprint.clone(),
+            fingerprint: plan.files[0].fingerprint.clone().expect("it can be read"),
             start: range.start,
             end: range.end,
         };

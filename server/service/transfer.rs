@@ -1,20 +1,15 @@
 //! Answers the calls of `ferry.v1.TransferService`.
 //!
 //! Invariants: what a caller may not read is answered as if it were not there;
-//! files are read on threads that may block; nothing is kept between two calls.
+//! files are read on threads that may block; no answer depends on the calls before.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use ferry::host::settings::nearest;
 use ferry::host::shutdown::Shutdown;
 use ferry::position::{Position, Split};
-use ferry::schema::Column;
-use ferry::wire::MESSAGE_BYTES_MAX;
-use ferry::wire::convert::required_position;
 use ferry::wire::generated as proto;
 use ferry::wire::generated::transfer_service_server::TransferService;
-use prost::Message as _;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -23,12 +18,13 @@ use tonic::{Request, Response, Status};
 
 use crate::catalog::dataset::Dataset;
 use crate::catalog::files::SourceFile;
-use crate::catalog::plan::{KnownFile, Plan, PlanRequest, plan};
+use crate::catalog::plan::plan;
 use crate::catalog::{Catalog, IsUnwanted};
 use crate::error::RequestError;
 use crate::service::access::Caller;
 use crate::service::audit::StreamAudit;
 use crate::service::page::Page;
+use crate::service::plan::{plan_message, plan_request};
 use crate::service::status::refuse;
 use crate::service::stream::{BatchStream, Message, batch_bytes_max};
 use crate::source::ReadRequest;
@@ -147,11 +143,12 @@ impl TransferService for Transfer {
         let request = request.into_inner();
         let dataset = self.dataset(&caller, &request.dataset)?;
         let request = plan_request(&dataset, request).map_err(|error| refuse(&error))?;
+        let catalog = self.catalog.clone();
         let permit = self.plans.clone().acquire_owned().await;
         self.answer(move |is_unwanted| {
             // Held by the thread: it may go on for a moment when the caller is gone.
             let _permit = permit;
-            let plan = plan(&dataset, request, is_unwanted)?;
+            let plan = plan(&dataset, request, &catalog.scans, is_unwanted)?;
             plan_message(&dataset, plan)
         })
         .await
@@ -240,69 +237,6 @@ fn file_message(file: SourceFile) -> proto::DatasetFile {
         size_bytes: file.stamp.size_bytes,
         modified_at: Some(modified_at),
     }
-}
-
-fn plan_request(
-    dataset: &Dataset,
-    request: proto::PlanTransferRequest,
-) -> Result<PlanRequest, RequestError> {
-    let mut known = HashMap::with_capacity(request.known_files.len());
-    for file in request.known_files {
-        let Some(fingerprint) = file.fingerprint else {
-            let text = "field `known_files.fingerprint` is missing".to_owned();
-            return Err(RequestError::InvalidRequest(text));
-        };
-        let planned_to = required_position(file.planned_to, "known_files.planned_to")?;
-        known.insert(file.name, KnownFile { fingerprint: fingerprint.try_into()?, planned_to });
-    }
-    Ok(PlanRequest {
-        columns: dataset.wanted(request.columns)?,
-        target_split_bytes: request.target_split_bytes,
-        known,
-    })
-}
-
-fn plan_message(
-    dataset: &Dataset,
-    plan: Plan,
-) -> Result<proto::PlanTransferResponse, RequestError> {
-    let mut message = proto::PlanTransferResponse {
-        columns: plan.columns.iter().map(proto::Column::from).collect(),
-        headers: plan.headers.iter().map(|columns| header_message(columns)).collect(),
-        ..proto::PlanTransferResponse::default()
-    };
-    for file in plan.files {
-        let header_number = file.header.map_or(0, |index| index + 1);
-        let fingerprint = proto::Fingerprint::from(&file.fingerprint);
-        for range in file.ranges {
-            message.splits.push(proto::Split {
-                dataset: dataset.name.to_string(),
-                file: file.name.clone(),
-                fingerprint: Some(fingerprint.clone()),
-                start: Some(range.start.into()),
-                end: Some(range.end.into()),
-            });
-        }
-        message.files.push(proto::PlannedFile {
-            name: file.name,
-            fingerprint: Some(fingerprint),
-            state: file.state.into(),
-            unfinished_bytes: file.unfinished_bytes,
-            // There are no more headers than files, and of those at most ten thousand.
-            header_number: u32::try_from(header_number).unwrap_or(u32::MAX),
-        });
-    }
-    if message.encoded_len() > MESSAGE_BYTES_MAX {
-        return Err(RequestError::InvalidRequest(
-            "the plan is larger than a message may be: raise target_split_bytes, or declare several datasets"
-                .to_owned(),
-        ));
-    }
-    Ok(message)
-}
-
-fn header_message(columns: &[Column]) -> proto::Header {
-    proto::Header { columns: columns.iter().map(proto::Column::from).collect() }
 }
 
 fn read_request(

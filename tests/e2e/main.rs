@@ -23,6 +23,7 @@ mod postgres;
 mod proxy;
 
 mod accounts;
+mod broken_files;
 mod canary;
 mod catalogue;
 mod crash;

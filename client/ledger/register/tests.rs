@@ -32,6 +32,7 @@ fn known(size_bytes: u64, planned_to: u64) -> KnownFile {
         fingerprint: fingerprint(size_bytes),
         planned_to: position(planned_to),
         columns: Some(header()),
+        problem: None,
     }
 }
 
@@ -41,6 +42,7 @@ fn news(size_bytes: u64, planned_to: u64) -> FileNews {
         fingerprint: fingerprint(size_bytes),
         planned_to: position(planned_to),
         columns: Some(header()),
+        problem: None,
     }
 }
 
@@ -49,6 +51,16 @@ fn planned(size_bytes: u64) -> PlannedContent {
         name: "a.csv".to_owned(),
         fingerprint: fingerprint(size_bytes),
         columns: header(),
+        is_unchanged: false,
+        problem: None,
+    }
+}
+
+fn damaged() -> FileProblem {
+    FileProblem {
+        file: "a.csv".to_owned(),
+        reason: "ARCHIVE_DAMAGED".to_owned(),
+        message: "it ends early".to_owned(),
     }
 }
 
@@ -127,6 +139,24 @@ fn a_plan_without_a_header_keeps_the_one_that_is_known() {
     let planned = PlannedContent { columns: Vec::new(), ..planned(90) };
     let added = compared(&[known(90, 90)], &planned, &[]);
     assert_eq!(added, News { files: vec![], splits: vec![] });
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_kept_until_the_file_changes() {
+    let splits = [split(5, 50, 90)];
+    let broken = PlannedContent { problem: Some(damaged()), ..planned(90) };
+    let added = compared(&[], &broken, &splits);
+    assert_eq!(added.files, [FileNews { problem: Some(damaged()), ..news(90, 50) }]);
+
+    let before = KnownFile { problem: Some(damaged()), ..known(90, 50) };
+    let unchanged = PlannedContent { is_unchanged: true, ..planned(90) };
+    let nothing = News { files: vec![], splits: vec![] };
+    assert_eq!(compared(std::slice::from_ref(&before), &unchanged, &[]), nothing);
+
+    let rest = [split(50, 120, 120)];
+    let added = compared(std::slice::from_ref(&before), &planned(120), &rest);
+    assert_eq!(added.files, [news(120, 120)], "it is whole now");
+    assert_eq!(compared(&[known(120, 120)], &broken, &[]), nothing, "an older plan");
 }
 
 #[test]

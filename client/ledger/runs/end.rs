@@ -19,7 +19,8 @@ use crate::ledger::{LedgerError, RunId, to_bigint};
 
 /// Codes of errors that concern the process that met them, and not the run:
 /// others may still reach what it did not.
-pub(super) const CODES_OF_PROCESS: [&str; 2] = ["source_unreachable", "database_unreachable"];
+pub(super) const CODES_OF_PROCESS: [&str; 3] =
+    ["source_unreachable", "database_unreachable", "files_unreadable"];
 /// Longer than workers hold the lock of a run that join, leave or fail it, and
 /// than a session whose client has gone lasts: whoever has it for longer is
 /// finishing the run or opening it.

@@ -11,7 +11,7 @@ use ferry::schema::Column;
 use sqlx::{PgConnection, Row as _};
 
 use crate::ledger::columns::decode_columns;
-use crate::ledger::{LedgerError, RunId, from_bigint};
+use crate::ledger::{FileId, LedgerError, RunId, from_bigint};
 
 use end::CODES_OF_PROCESS;
 pub(super) use end::go_on;
@@ -113,6 +113,24 @@ pub(crate) async fn last_source_columns(
     .fetch_optional(conn)
     .await?;
     text.as_deref().map(decode_columns).transpose()
+}
+
+/// Whether splits of a run are left to do, apart from those of some files.
+pub(crate) async fn has_undone_beside(
+    conn: &mut PgConnection,
+    run_id: RunId,
+    left_out: &[FileId],
+) -> Result<bool, LedgerError> {
+    let left_out: Vec<i64> = left_out.iter().map(|file| file.0).collect();
+    let has_undone = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM ferry.split
+                        WHERE run_id = $1 AND NOT done AND file_id <> ALL ($2))",
+    )
+    .bind(run_id.0)
+    .bind(left_out)
+    .fetch_one(conn)
+    .await?;
+    Ok(has_undone)
 }
 
 /// Whether splits of a run are left to do.

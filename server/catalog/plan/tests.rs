@@ -1,5 +1,8 @@
 //! What is planned of files that are new, grown, rewritten or still being written.
 
+mod archives;
+mod problems;
+
 use super::*;
 use crate::catalog::dataset::tests::dataset;
 use proptest::prelude::*;
@@ -12,31 +15,45 @@ fn folder(content: &str) -> TempDir {
     folder
 }
 
-fn write(folder: &Path, content: &str) {
+fn write(folder: &Path, content: impl AsRef<[u8]>) {
     std::fs::write(folder.join("a.csv"), content).expect("file is written");
 }
 
 /// Plans `a.csv` in splits of about so many bytes.
 fn plan_file(folder: &Path, target_split_bytes: u64, known: Option<&KnownFile>) -> FilePlan {
     let dataset = dataset(folder, &[]);
-    let source = dataset.files.find("a.csv").expect("no error").expect("file is there");
-    let planner = Planner {
-        dialect: dataset.dialect,
-        target_split_bytes,
-        is_unwanted: &|| false,
-        settled_nanos: i64::MAX,
-    };
-    let file = source.open().expect("it opens");
-    planner.plan_file(&file, data_start(&file), known).expect("it is planned")
+    plan_file_of(&dataset, target_split_bytes, i64::MAX, known)
 }
 
-fn data_start(file: &OpenFile) -> Option<Position> {
-    let header = file.read_header(Dialect::default()).expect("a header that can be read");
-    header.map(|header| header.end)
+/// Plans `a.csv` of a dataset; what changed after `settled_nanos` may still be written.
+fn plan_file_of(
+    dataset: &Dataset,
+    target_split_bytes: u64,
+    settled_nanos: i64,
+    known: Option<&KnownFile>,
+) -> FilePlan {
+    let source = dataset.files.find("a.csv").expect("no error").expect("file is there");
+    let scans = ScanCache::default();
+    let is_unwanted = &|| false;
+    let planner =
+        Planner { dataset, scans: &scans, target_split_bytes, is_unwanted, settled_nanos };
+    let mut headers = Headers::default();
+    planner.plan_source(&source, known, &[], &mut headers).expect("it is planned")
+}
+
+/// Plans all files of a dataset anew.
+fn plan_all(dataset: &Dataset, scans: &ScanCache) -> Plan {
+    let request = PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
+    plan(dataset, request, scans, &|| false).expect("it is planned")
+}
+
+fn size_bytes(plan: &FilePlan) -> u64 {
+    plan.fingerprint.as_ref().expect("it can be read").size_bytes
 }
 
 fn known(plan: &FilePlan, planned_to: Position) -> KnownFile {
-    KnownFile { fingerprint: plan.fingerprint.clone(), planned_to }
+    let fingerprint = plan.fingerprint.clone().expect("it can be read");
+    KnownFile { fingerprint, planned_to }
 }
 
 fn end(plan: &FilePlan) -> Position {
@@ -52,7 +69,7 @@ fn a_new_file_is_cut_after_its_header() {
     let folder = folder("uid\n1\n2\n");
     let plan = plan_file(folder.path(), 1, None);
     assert_eq!(plan.state, FileState::New);
-    assert_eq!(plan.fingerprint.size_bytes, 8);
+    assert_eq!(size_bytes(&plan), 8);
     let splits = [position(4, 0)..position(6, 1), position(6, 1)..position(8, 2)];
     assert_eq!(plan.ranges, splits);
 }
@@ -100,20 +117,23 @@ fn a_last_record_that_grew_makes_the_file_a_rewritten_one() {
 }
 
 #[test]
+fn the_rest_of_a_line_end_belongs_to_what_follows() {
+    let folder = folder("uid\n1\n2\r");
+    let first = plan_file(folder.path(), 100, None);
+    assert_eq!(end(&first), position(8, 2));
+    write(folder.path(), "uid\n1\n2\r\n3\n");
+    let grown = plan_file(folder.path(), 100, Some(&known(&first, end(&first))));
+    assert_eq!(grown.state, FileState::Grown);
+    assert_eq!(grown.ranges, [position(8, 2)..position(11, 3)]);
+}
+
+#[test]
 fn a_record_that_may_still_be_written_is_left_for_later() {
     let folder = folder("uid\n1\n2");
     let dataset = dataset(folder.path(), &[]);
     let plan = |min_age: u64| {
-        let source = dataset.files.find("a.csv").expect("no error").expect("file is there");
-        let min_age = Duration::from_secs(min_age);
-        let planner = Planner {
-            dialect: dataset.dialect,
-            target_split_bytes: 100,
-            is_unwanted: &|| false,
-            settled_nanos: settled_nanos(SystemTime::now(), min_age),
-        };
-        let file = source.open().expect("it opens");
-        planner.plan_file(&file, data_start(&file), None).expect("it is planned")
+        let settled = settled_nanos(SystemTime::now(), Duration::from_secs(min_age));
+        plan_file_of(&dataset, 100, settled, None)
     };
     let young = plan(3600);
     assert_eq!((end(&young), young.unfinished_bytes), (position(6, 1), 1));
@@ -139,7 +159,7 @@ fn other_content_is_a_rewritten_file_without_splits() {
         write(folder.path(), content);
         let plan = plan_file(folder.path(), 100, Some(&known(&first, end(&first))));
         assert_eq!((plan.state, plan.ranges.len()), (FileState::Rewritten, 0), "{content:?}");
-        assert_eq!(plan.fingerprint.size_bytes, content.len() as u64);
+        assert_eq!(size_bytes(&plan), content.len() as u64);
     }
 }
 
@@ -151,7 +171,8 @@ fn a_wanted_column_must_be_in_every_file() {
     let refusal = |name: &str| {
         let columns = dataset.declare(&[name.to_owned()]);
         let request = PlanRequest { columns, target_split_bytes: 0, known: HashMap::new() };
-        plan(&dataset, request, &|| false).err().map(|error| error.to_string())
+        let outcome = plan(&dataset, request, &ScanCache::default(), &|| false);
+        outcome.err().map(|error| error.to_string())
     };
     assert_eq!(refusal("uid"), None);
     assert_eq!(
@@ -170,7 +191,7 @@ fn plan_of_three(wanted: &[&str]) -> Plan {
     let names: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
     let columns = dataset.declare(&names);
     let request = PlanRequest { columns, target_split_bytes: 0, known: HashMap::new() };
-    plan(&dataset, request, &|| false).expect("it is planned")
+    plan(&dataset, request, &ScanCache::default(), &|| false).expect("it is planned")
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Turns whole files into chunks and looks at the rows, the rejects and where chunks end.
 
+mod layouts;
+
+use std::sync::Arc;
+
 use arrow_array::Array as _;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -9,31 +13,63 @@ use arrow_array::types::{
 use ferry::position::Position;
 use ferry::reject::{Code, Reason, Reject};
 use ferry::schema::Column;
+use ferry::values::FieldFormat;
 use ferry::wire::BATCH_ROWS_MAX;
 
-use crate::delimited::{BatchReader, Chunk, Cutter, DelimitedError, Dialect, read_header};
+use crate::delimited::{
+    BatchReader, Chunk, CutRequest, DelimitedError, LastRecord, Layout, NullWords, TextInput,
+    WantedColumn, cut, read_header,
+};
 
 const BYTES_MAX: usize = 1024 * 1024;
 
-fn columns(types: &[(&str, &str)]) -> Vec<Column> {
-    let column = |(name, type_name): &(&str, &str)| Column {
-        name: (*name).to_owned(),
-        column_type: type_name.parse().unwrap(),
+/// Columns in PostgreSQL's own format, without null words.
+fn columns(types: &[(&str, &str)]) -> Vec<WantedColumn> {
+    let column = |(name, type_name): &(&str, &str)| WantedColumn {
+        column: Column { name: (*name).to_owned(), column_type: type_name.parse().unwrap() },
+        format: Arc::new(FieldFormat::default()),
+        nulls: Arc::new(NullWords::default()),
     };
     types.iter().map(column).collect()
 }
 
 /// The data of a file, from after its header to its end.
-fn range(file: &[u8]) -> (Position, Position) {
-    let start = read_header(file, Dialect::default()).unwrap().unwrap().end;
-    let mut cutter = Cutter::new(Dialect::default(), start, u64::MAX);
-    cutter.feed(&file[offset(start)..]);
-    let ranges = cutter.finish();
-    (start, ranges.last().map_or(start, |range| range.end))
+fn range(file: &[u8], layout: &Layout) -> (Position, Position) {
+    let header = read_header(file, layout).unwrap().unwrap();
+    let start = header.end;
+    let input = TextInput::new(&file[offset(start)..], header.encoding, start.byte_offset);
+    let request = CutRequest {
+        start,
+        from: start,
+        target_split_bytes: u64::MAX,
+        last: LastRecord::Take,
+        skip_footer: layout.skip_footer,
+    };
+    let cuts = cut(input, &layout.dialect, header.names.len(), &request);
+    assert!(cuts.failure.is_none());
+    (start, cuts.ranges.last().map_or(start, |range| range.end))
 }
 
 fn offset(position: Position) -> usize {
     usize::try_from(position.byte_offset).unwrap()
+}
+
+/// The chunks of a range; the input goes on behind its end.
+fn read_range(
+    file: &[u8],
+    layout: &Layout,
+    columns: Vec<WantedColumn>,
+    (start, end): (Position, Position),
+    bytes_max: usize,
+) -> Result<Vec<Chunk>, DelimitedError> {
+    let header = read_header(file, layout)?.unwrap();
+    let input = TextInput::new(&file[offset(start)..], header.encoding, start.byte_offset);
+    let mut reader = BatchReader::new(input, layout, &header, columns, start, end, bytes_max)?;
+    let mut chunks = Vec::new();
+    while let Some(chunk) = reader.next_chunk()? {
+        chunks.push(chunk);
+    }
+    Ok(chunks)
 }
 
 fn read_from(
@@ -43,20 +79,20 @@ fn read_from(
     end: Position,
     bytes_max: usize,
 ) -> Result<Vec<Chunk>, DelimitedError> {
-    let dialect = Dialect::default();
-    let header = read_header(file, dialect)?.unwrap();
-    let bytes = &file[offset(start)..];
-    let mut reader =
-        BatchReader::new(bytes, dialect, &header, &columns(types), start, end, bytes_max)?;
-    let mut chunks = Vec::new();
-    while let Some(chunk) = reader.next_chunk()? {
-        chunks.push(chunk);
-    }
-    Ok(chunks)
+    read_range(file, &Layout::default(), columns(types), (start, end), bytes_max)
 }
 
+/// The chunks of a whole file of some layout.
+fn read_as(file: &[u8], layout: &Layout, columns: Vec<WantedColumn>) -> Vec<Chunk> {
+    let (start, end) = range(file, layout);
+    let chunks = read_range(file, layout, columns, (start, end), BYTES_MAX).unwrap();
+    assert_eq!(chunks.last().map_or(start, |chunk| chunk.end), end);
+    chunks
+}
+
+/// The chunks of a whole file in the usual layout.
 fn read(file: &[u8], types: &[(&str, &str)], bytes_max: usize) -> Vec<Chunk> {
-    let (start, end) = range(file);
+    let (start, end) = range(file, &Layout::default());
     let chunks = read_from(file, types, start, end, bytes_max).unwrap();
     assert_eq!(chunks.last().map_or(start, |chunk| chunk.end), end);
     chunks
@@ -198,7 +234,7 @@ fn chunks_end_at_their_limits_and_cover_blank_lines() {
 fn a_read_resumes_after_every_row() {
     let file = b"a,b\n1,\"x\n\"\n2,\r\n\n3,y,\nz,w\r4,\"\"\n5,v";
     let types = [("b", "text"), ("a", "integer")];
-    let (start, end) = range(file);
+    let (start, end) = range(file, &Layout::default());
     let whole = read(file, &types, BYTES_MAX);
     assert_eq!(row_numbers(&whole), [1, 2, 5, 6]);
     for stop in read(file, &types, 1).iter().map(|chunk| chunk.end) {
@@ -221,7 +257,7 @@ fn a_read_resumes_after_every_row() {
 fn a_range_that_holds_other_records_is_an_error() {
     let file = b"a\n1\n2\n3\n";
     let types = [("a", "integer")];
-    let (start, end) = range(file);
+    let (start, end) = range(file, &Layout::default());
     for wrong in [
         Position { row_number: end.row_number + 1, ..end },
         Position { byte_offset: end.byte_offset - 1, ..end },
@@ -233,7 +269,7 @@ fn a_range_that_holds_other_records_is_an_error() {
 
 #[test]
 fn a_missing_column_is_an_error_that_names_the_nearest() {
-    let (start, end) = range(b"email,phone\n");
+    let (start, end) = range(b"email,phone\n", &Layout::default());
     let error = read_from(b"email,phone\n", &[("emial", "text")], start, end, BYTES_MAX);
     let text = error.unwrap_err().to_string();
     assert_eq!(text, "the file has no column \"emial\": did you mean \"email\"?");

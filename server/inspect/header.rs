@@ -1,0 +1,221 @@
+//! Turns the first records of a file into whether the first of them names the columns, and into names.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::trial::{RECORDS_MAX, Sample, reader};
+use crate::delimited::{Dialect, Record};
+
+/// Longer names are values.
+const NAME_BYTES_MAX: usize = 128;
+/// In so many of ten fields of a column figures stand, if it is one of figures.
+const FIGURES_OF_TEN_MIN: usize = 9;
+
+/// Whether there is a header, and how the columns are called.
+pub(super) struct FoundHeader {
+    pub(super) is_there: bool,
+    pub(super) names: Vec<String>,
+    /// Whether the names are not those of the header, or there is none.
+    pub(super) are_made_up: bool,
+    pub(super) evidence: HeaderEvidence,
+}
+
+/// What speaks for a header or against it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeaderEvidence {
+    Given,
+    /// So many columns hold figures below a word.
+    Contrast(usize),
+    /// Words that do not return below.
+    Words,
+    /// Figures, e-mail addresses or nothing in the first record.
+    Values,
+    /// The first record repeats below.
+    Repeats,
+}
+
+impl fmt::Display for HeaderEvidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given => f.write_str("as given"),
+            Self::Contrast(1) => f.write_str("certain, 1 column has figures below its name"),
+            Self::Contrast(columns) => {
+                write!(f, "certain, {columns} columns have figures below their names")
+            }
+            Self::Words => {
+                f.write_str("guessed, the words of the first record do not return below")
+            }
+            Self::Values => f.write_str("likely, the first record looks like values"),
+            Self::Repeats => f.write_str("guessed, words of the first record return below"),
+        }
+    }
+}
+
+/// Whether the command line says that there is no header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeaderGiven {
+    Unknown,
+    Absent,
+}
+
+/// Looks for a header behind the lines that are skipped; `None` if there is no record.
+pub(super) fn detect(
+    sample: Sample<'_>,
+    dialect: &Dialect,
+    skip_rows: u32,
+    given: HeaderGiven,
+) -> Option<FoundHeader> {
+    let mut records = reader(sample.text, dialect, None);
+    if skip_rows > 0 && !records.skip_lines(skip_rows).ok()? {
+        return None;
+    }
+    let first = fields(&records.next().ok()??);
+    let mut columns: Vec<Below> = first.iter().map(|_| Below::default()).collect();
+    for _ in 0..RECORDS_MAX {
+        let Ok(Some(record)) = records.next() else {
+            break;
+        };
+        if record.damage().is_some() || record.len() != first.len() {
+            continue;
+        }
+        for (index, column) in columns.iter_mut().enumerate() {
+            column.take(record.field(index), &first[index]);
+        }
+    }
+    let (is_there, evidence) = match given {
+        HeaderGiven::Absent => (false, HeaderEvidence::Given),
+        HeaderGiven::Unknown => judge(&first, &columns),
+    };
+    let texts: Option<Vec<String>> =
+        first.iter().cloned().map(|name| String::from_utf8(name).ok()).collect();
+    let usable = texts.filter(|names| is_there && are_different(names));
+    let are_made_up = usable.is_none();
+    let names = usable.unwrap_or_else(|| made_up(&first, is_there));
+    Some(FoundHeader { is_there, names, are_made_up, evidence })
+}
+
+/// What stands below a field of the first record.
+#[derive(Default)]
+struct Below {
+    values: usize,
+    figures: usize,
+    repeats_first: bool,
+}
+
+impl Below {
+    fn take(&mut self, field: &[u8], first: &[u8]) {
+        if field.is_empty() {
+            return;
+        }
+        self.values += 1;
+        self.figures += usize::from(is_figures(field));
+        self.repeats_first |= field == first;
+    }
+
+    fn is_of_figures(&self) -> bool {
+        self.values > 0 && self.figures * 10 >= self.values * FIGURES_OF_TEN_MIN
+    }
+}
+
+fn judge(first: &[Vec<u8>], columns: &[Below]) -> (bool, HeaderEvidence) {
+    let is_value = |field: &Vec<u8>| {
+        is_figures(field) || field.contains(&b'@') || field.len() > NAME_BYTES_MAX
+    };
+    // Exported tables often leave the first name empty, or the last.
+    let empty = first.iter().filter(|field| field.is_empty()).count();
+    if first.iter().any(is_value) || empty * 2 > first.len() || (empty > 0 && first.len() == 1) {
+        return (false, HeaderEvidence::Values);
+    }
+    let contrast = columns.iter().filter(|column| column.is_of_figures()).count();
+    if contrast > 0 {
+        return (true, HeaderEvidence::Contrast(contrast));
+    }
+    if columns.iter().any(|column| column.repeats_first) {
+        return (false, HeaderEvidence::Repeats);
+    }
+    (true, HeaderEvidence::Words)
+}
+
+/// Whether a field is a number, a day or a time: digits, and no letters but those of such.
+fn is_figures(field: &[u8]) -> bool {
+    let text = field.trim_ascii();
+    let has_digit = text.iter().any(u8::is_ascii_digit);
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.,:/ %'TZ".contains(byte);
+    has_digit && text.iter().all(is_part)
+}
+
+fn fields(record: &Record<'_>) -> Vec<Vec<u8>> {
+    (0..record.len()).map(|index| record.field(index).to_vec()).collect()
+}
+
+fn are_different(names: &[String]) -> bool {
+    let mut seen = HashSet::with_capacity(names.len());
+    names.iter().all(|name| !name.is_empty() && !name.contains('\0') && seen.insert(name.as_str()))
+}
+
+/// Names for columns without usable ones; what can be kept of a header is.
+fn made_up(first: &[Vec<u8>], is_header: bool) -> Vec<String> {
+    let mut taken = HashSet::with_capacity(first.len());
+    let mut names = Vec::with_capacity(first.len());
+    for (index, field) in first.iter().enumerate() {
+        let known = std::str::from_utf8(field)
+            .ok()
+            .filter(|name| is_header && !name.is_empty() && !name.contains('\0'));
+        let base = known.map_or_else(|| format!("column_{}", index + 1), str::to_owned);
+        let mut name = base.clone();
+        let mut number = 1;
+        while !taken.insert(name.clone()) {
+            number += 1;
+            name = format!("{base}_{number}");
+        }
+        names.push(name);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> FoundHeader {
+        let sample = Sample { text: text.as_bytes(), is_whole: true };
+        detect(sample, &Dialect::default(), 0, HeaderGiven::Unknown).expect("there are records")
+    }
+
+    #[test]
+    fn words_above_figures_are_a_header() {
+        let header = found("id,born\n1,2024-01-31\n2,2024-02-01\n");
+        assert!(header.is_there && !header.are_made_up);
+        assert_eq!(header.names, ["id", "born"]);
+        assert_eq!(header.evidence, HeaderEvidence::Contrast(2));
+    }
+
+    #[test]
+    fn words_above_words_may_be_one() {
+        assert_eq!(found("name,city\nAda,London\n").evidence, HeaderEvidence::Words);
+        assert!(found("name,city\n").is_there);
+        assert!(!found("Ada,London\nGrace,New York\nAda,Paris\n").is_there);
+    }
+
+    #[test]
+    fn values_are_no_names() {
+        let header = found("1,Ada\n2,Grace\n");
+        assert!(!header.is_there && header.are_made_up);
+        assert_eq!(header.names, ["column_1", "column_2"]);
+        assert!(!found("ada@mail.example,x\nz@mail.example,y\n").is_there);
+    }
+
+    #[test]
+    fn names_that_are_missing_or_written_twice_are_made_up() {
+        let header = found(",a,a\n1,2,3\n4,5,6\n");
+        assert!(header.is_there && header.are_made_up);
+        assert_eq!(header.names, ["column_1", "a", "a_2"]);
+    }
+
+    #[test]
+    fn what_is_given_goes_first() {
+        let sample = Sample { text: b"id,born\n1,2\n", is_whole: true };
+        let header = detect(sample, &Dialect::default(), 0, HeaderGiven::Absent);
+        assert!(!header.expect("there are records").is_there);
+    }
+}

@@ -1,0 +1,81 @@
+//! Turns `[[token]]` into who may read what.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::catalog::dataset::DatasetName;
+
+/// Someone who may ask.
+#[derive(Debug)]
+pub(crate) struct Token {
+    pub(crate) name: String,
+    /// SHA-256 of the token.
+    pub(crate) sha256: [u8; 32],
+    /// What they may read; `None` for everything.
+    pub(crate) datasets: Option<BTreeSet<DatasetName>>,
+}
+
+/// `[[token]]` as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawToken {
+    name: String,
+    sha256: String,
+    datasets: Option<Vec<String>>,
+}
+
+/// Checks the tokens against the datasets that are declared.
+pub(super) fn validate_tokens(
+    raw: Vec<RawToken>,
+    datasets: &BTreeSet<&DatasetName>,
+) -> Result<Vec<Token>, String> {
+    let mut names = BTreeSet::new();
+    let mut tokens = Vec::with_capacity(raw.len());
+    for raw in raw {
+        let RawToken { name, sha256, datasets: readable } = raw;
+        if name.is_empty() || !names.insert(name.clone()) {
+            return Err(format!("token name \"{name}\" is empty or written twice: rename it"));
+        }
+        let Some(sha256) = parse_sha256(&sha256) else {
+            return Err(format!(
+                "token \"{name}\": sha256 must be the 64 hexadecimal digits that `printf %s TOKEN | sha256sum` prints"
+            ));
+        };
+        let readable = match readable {
+            None => None,
+            Some(readable) => Some(validate_readable(&name, &readable, datasets)?),
+        };
+        tokens.push(Token { name, sha256, datasets: readable });
+    }
+    Ok(tokens)
+}
+
+fn validate_readable(
+    token: &str,
+    readable: &[String],
+    datasets: &BTreeSet<&DatasetName>,
+) -> Result<BTreeSet<DatasetName>, String> {
+    let mut names = BTreeSet::new();
+    for name in readable {
+        let is_declared = |declared: &&&DatasetName| declared.as_str() == name.as_str();
+        let Some(declared) = datasets.iter().find(is_declared) else {
+            return Err(format!(
+                "token \"{token}\" names dataset \"{name}\", which is not declared: correct or remove it"
+            ));
+        };
+        names.insert((*declared).clone());
+    }
+    Ok(names)
+}
+
+fn parse_sha256(digits: &str) -> Option<[u8; 32]> {
+    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(digest)
+}
