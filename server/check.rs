@@ -1,18 +1,21 @@
 //! Turns the catalog into a report of every dataset's files and columns, and what is wrong with them.
 
 mod layout;
+pub(crate) mod records;
 mod trial;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ferry::host::settings::nearest;
 use ferry::schema::Column;
 
 use crate::catalog::Catalog;
 use crate::catalog::archive::Compression;
-use crate::catalog::dataset::Dataset;
+use crate::catalog::dataset::{Dataset, DatasetName};
 use crate::catalog::files::SourceFile;
 use crate::check::layout::special_settings;
+use crate::check::records::{RecordsReport, read_dataset};
 use crate::check::trial::misfit;
 use crate::error::RequestError;
 
@@ -26,6 +29,8 @@ pub(crate) struct DatasetReport {
     pub(crate) layout: Vec<String>,
     pub(crate) files: Vec<FileReport>,
     pub(crate) columns: Vec<Column>,
+    /// What became of the records, if they were read.
+    pub(crate) records: Option<RecordsReport>,
     /// What is odd, but may be meant.
     pub(crate) warnings: Vec<String>,
     /// What must be put right.
@@ -40,9 +45,50 @@ pub(crate) struct FileReport {
     pub(crate) notes: Vec<String>,
 }
 
+impl DatasetReport {
+    /// Adds a problem, in the place of one that says the beginning of it.
+    fn add_problem(&mut self, problem: String) {
+        self.problems.retain(|known| !problem.starts_with(known.as_str()));
+        self.problems.push(problem);
+    }
+}
+
+/// The dataset of this name, or all if none is named.
+pub(crate) fn choose(
+    datasets: Vec<Dataset>,
+    name: Option<&DatasetName>,
+) -> Result<Vec<Dataset>, String> {
+    let Some(name) = name else {
+        return Ok(datasets);
+    };
+    let (chosen, others): (Vec<Dataset>, Vec<Dataset>) =
+        datasets.into_iter().partition(|dataset| dataset.name == *name);
+    if !chosen.is_empty() {
+        return Ok(chosen);
+    }
+    let hint = match nearest(name.as_str(), others.iter().map(|other| other.name.as_str())) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "without --dataset, all are checked".to_owned(),
+    };
+    Err(format!("the settings declare no dataset \"{name}\": {hint}"))
+}
+
 /// Reads the header and tries the first records of every file of every dataset.
 pub(crate) fn check(catalog: &Catalog) -> Vec<DatasetReport> {
     catalog.datasets().map(|dataset| check_dataset(dataset)).collect()
+}
+
+/// Reads every record of every dataset too; `watch` is told how many bytes more are read.
+///
+/// The reports are those of the same catalog.
+pub(crate) fn check_records(
+    catalog: &Arc<Catalog>,
+    reports: &mut [DatasetReport],
+    watch: &mut dyn FnMut(u64),
+) {
+    for (dataset, report) in catalog.datasets().zip(reports) {
+        read_dataset(catalog, dataset, report, watch);
+    }
 }
 
 fn check_dataset(dataset: &Dataset) -> DatasetReport {
@@ -51,6 +97,7 @@ fn check_dataset(dataset: &Dataset) -> DatasetReport {
         layout: special_settings(&dataset.layout),
         files: Vec::new(),
         columns: Vec::new(),
+        records: None,
         warnings: Vec::new(),
         problems: Vec::new(),
     };
@@ -259,6 +306,20 @@ mod tests {
         let report = report(&[("a.csv", "a,a\n"), ("b.csv", "a,b\n1,2\n")], &[]);
         assert_eq!((report.problems.len(), report.files.len(), report.columns.len()), (1, 2, 2));
         assert!(report.problems[0].contains("\"a.csv\""), "{:?}", report.problems);
+    }
+
+    #[test]
+    fn a_dataset_is_chosen_by_its_name() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let chosen = |name: Option<&str>| {
+            let name: Option<DatasetName> = name.map(|name| name.parse().expect("it is a name"));
+            let chosen = choose(vec![dataset(folder.path(), &[])], name.as_ref());
+            chosen.map(|datasets| datasets.len())
+        };
+        assert_eq!((chosen(None), chosen(Some("customers"))), (Ok(1), Ok(1)));
+        let refusal = |name: &str| chosen(Some(name)).expect_err("it is not there");
+        assert!(refusal("custmers").ends_with("did you mean \"customers\"?"));
+        assert!(refusal("x").ends_with("without --dataset, all are checked"));
     }
 
     #[test]

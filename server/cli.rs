@@ -32,6 +32,7 @@ A first server.toml:
 
 Then:
   ferry-server check             see datasets, files and columns
+  ferry-server check --records   read every record, and see which are refused
   ferry-server serve             serve them until SIGINT or SIGTERM
   grpcurl -plaintext 127.0.0.1:7443 ferry.v1.TransferService/ListDatasets
 
@@ -73,8 +74,10 @@ pub(crate) enum Command {
     },
     /// Check the settings and list datasets, files and columns.
     ///
-    /// Opens every file's header, and no port.
-    Check,
+    /// Opens every file's header, and no port. With --records, every record is
+    /// read as a client would have it read, and what is refused is counted:
+    /// reasons and places, no values. Refused records are no failure.
+    Check(CheckRequest),
     /// Find out how a file is written, and print a dataset for server.toml.
     ///
     /// Finds compression, encoding, delimiter, quotes, header, and the types of
@@ -84,6 +87,17 @@ pub(crate) enum Command {
     /// for the smallest and the largest. Needs no settings.
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectRequest),
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub(crate) struct CheckRequest {
+    /// Read every record too, with the declared types.
+    #[arg(long)]
+    pub(crate) records: bool,
+    /// Check this dataset alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: Option<DatasetName>,
 }
 
 /// Which file to inspect, and what is known about it already.
@@ -157,6 +171,24 @@ mod tests {
         assert!(
             matches!(cli.command, Command::Serve { listen: Some(address) } if address.port() == 0)
         );
+    }
+
+    #[test]
+    fn a_check_may_go_further_and_be_of_one_dataset() {
+        let request = |words: &[&str]| {
+            let verb = ["ferry-server", "check"];
+            let cli = Cli::try_parse_from(verb.iter().chain(words)).expect("it parses");
+            let Command::Check(request) = cli.command else {
+                panic!("another verb");
+            };
+            request
+        };
+        let plain = request(&[]);
+        assert!(!plain.records && plain.dataset.is_none());
+        let named = request(&["--records", "--dataset", "customers"]);
+        assert!(named.records);
+        assert_eq!(named.dataset.as_ref().map(DatasetName::as_str), Some("customers"));
+        assert!(Cli::try_parse_from(["ferry-server", "check", "--dataset", "A B"]).is_err());
     }
 
     #[test]

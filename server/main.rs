@@ -5,22 +5,27 @@ mod check;
 mod cli;
 mod delimited;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod inspect;
 mod output;
 mod service;
 mod settings;
 mod source;
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use ferry::host::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::catalog::Catalog;
-use crate::cli::{Cli, Command, InspectRequest};
+use crate::cli::{CheckRequest, Cli, Command, InspectRequest};
 use crate::error::ServerError;
 use crate::settings::Settings;
 
@@ -39,7 +44,7 @@ fn main() -> ExitCode {
     ferry::host::core::forbid_core_files();
     let outcome = match cli.command {
         Command::Serve { listen } => Settings::load(&cli.config, listen).and_then(serve),
-        Command::Check => Settings::load(&cli.config, None).and_then(check),
+        Command::Check(request) => check(&cli.config, &request),
         Command::Inspect(request) => inspect(&request),
     };
     match outcome {
@@ -73,9 +78,20 @@ fn inspect(request: &InspectRequest) -> Result<(), ServerError> {
     Ok(())
 }
 
-fn check(settings: Settings) -> Result<(), ServerError> {
+fn check(config: &Path, request: &CheckRequest) -> Result<(), ServerError> {
+    let settings = Settings::load(config, None)?;
     service::listen::check_tls(settings.tls.as_ref())?;
-    let reports = check::check(&Catalog::new(settings.datasets));
+    let datasets = match check::choose(settings.datasets, request.dataset.as_ref()) {
+        Ok(datasets) => datasets,
+        Err(message) => Cli::command().error(ErrorKind::InvalidValue, message).exit(),
+    };
+    let catalog = Arc::new(Catalog::new(datasets));
+    let mut reports = check::check(&catalog);
+    if request.records {
+        let mut progress = output::Progress::new();
+        check::check_records(&catalog, &mut reports, &mut |bytes| progress.advance(bytes));
+        progress.end();
+    }
     output::check(&reports);
     let problems: usize = reports.iter().map(|report| report.problems.len()).sum();
     if problems == 0 { Ok(()) } else { Err(ServerError::Check { problems }) }

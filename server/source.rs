@@ -72,7 +72,8 @@ impl SplitReader {
         let offset = position.byte_offset;
         let content = content_from(&file, dataset, disk_bytes, offset, is_unwanted)?;
         let reader = BatchReader::new(
-            TextInput::new(content, header.encoding, offset),
+            TextInput::new(content, header.encoding, offset)
+                .without_footer(dataset.layout.skip_footer),
             &dataset.layout,
             &header,
             dataset.reading(&columns),
@@ -165,7 +166,10 @@ fn check_boundaries(
     let splits_crlf = layout.dialect.terminator == Terminator::Cr;
     for place in [split.start, split.end, position] {
         let is_loose = splits_crlf || place == split.start || place == split.end;
+        // The content of the fingerprint ends there, whatever was added since.
+        let is_end_of_content = place.byte_offset == split.fingerprint.size_bytes;
         let is_edge = match file.edge(place.byte_offset, header.encoding)? {
+            Some(_) if is_end_of_content => true,
             Some(edge) => edge.is_between_records() || (is_loose && edge.may_end_range()),
             None => true,
         };

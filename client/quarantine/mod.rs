@@ -9,6 +9,7 @@ mod list;
 mod page;
 mod parts;
 mod ranges;
+mod read;
 mod replay;
 mod report;
 mod show;

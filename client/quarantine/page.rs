@@ -1,24 +1,24 @@
-//! Reads a page of quarantined rows again, and writes in one transaction what became of them.
+//! Turns what the stages made of a page of quarantined rows into one transaction.
 //!
 //! Invariants: the rows are in the target if and only if quarantine calls them
 //! replayed; nothing is locked while the source is asked, which may take long.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use ferry::position::Place;
 use sqlx::{Connection as _, PgConnection};
 
-use super::ranges::{Range, ranges};
+use super::ranges::Range;
 use crate::database::{self, RowRefusal, StatementError};
 use crate::error::ClientError;
 use crate::job::Job;
 use crate::ledger::quarantine::QuarantinedRow;
-use crate::ledger::quarantine::settle::{self, OpenRow};
+use crate::ledger::quarantine::settle;
 use crate::ledger::{SplitId, claims, runs};
 use crate::load::commit::{Chunk, load_at_once};
-use crate::pipeline::{PipelineError, Stages};
+use crate::pipeline::PipelineError;
 use crate::run::{APPLICATION_NAME, Workplace};
-use crate::stage::{Claim, Origin};
+use crate::stage::Claim;
 
 /// Name in quarantine of the stage that hands rows to PostgreSQL.
 const LOAD_STAGE: &str = "load";
@@ -34,6 +34,11 @@ pub(super) struct Page {
     pub(super) refused: Vec<(i64, QuarantinedRow)>,
     /// The row that passed and that PostgreSQL refused nevertheless, and what for.
     pub(super) withdrawn: Option<(i64, RowRefusal)>,
+    /// Rows that stay as they were, since their bytes are no record of their
+    /// own any more: file and number of each.
+    pub(super) no_records: Vec<(String, u64)>,
+    /// How many rows stay as they were, since their files cannot be read any more.
+    pub(super) unread: u64,
     /// The rows that passed, for each target: tuples for careful loading.
     tuples: Vec<Vec<u8>>,
     /// What changes in each split.
@@ -62,47 +67,11 @@ pub(super) enum Ending {
     },
 }
 
-/// Asks the source for rows again and takes them through the stages; writes nothing.
-pub(super) async fn read(
-    workplace: &mut Workplace,
-    rows: Vec<OpenRow>,
-) -> Result<Page, ClientError> {
-    let mut page = Page::default();
-    // Rows of two files can have the same number; all are loaded in the order of their numbers.
-    let mut rows_before = 0;
-    for range in ranges(rows) {
-        let chunks = read_range(workplace, &range, rows_before).await?;
-        page.take(&range, chunks)?;
-        rows_before += range.split.end.row_number;
-    }
-    Ok(page)
-}
-
-async fn read_range(
-    workplace: &mut Workplace,
-    range: &Range,
-    rows_before: u64,
-) -> Result<Vec<Chunk>, ClientError> {
-    let Range { split_id, split, header, .. } = range;
-    let Stages { source_columns, misfit, .. } = &*workplace.stages;
-    let header = header.as_deref();
-    let reading = workplace.source.read(split, split.start, source_columns, header, misfit);
-    let mut receiver = reading.await?;
-    let mut chunks = Vec::new();
-    while let Some(batch) = receiver.next().await? {
-        let stages = Arc::clone(&workplace.stages);
-        let origin = Origin { file: split.file.clone(), split: *split_id };
-        let processing =
-            tokio::task::spawn_blocking(move || stages.process(batch, &origin, rows_before));
-        chunks.push(processing.await.map_err(PipelineError::from)??);
-    }
-    Ok(chunks)
-}
-
 impl Page {
     /// Takes up what became of the rows of a range: each must be loaded, refused or filtered.
-    fn take(&mut self, range: &Range, chunks: Vec<Chunk>) -> Result<(), ClientError> {
-        let mut left: BTreeMap<u64, i64> = range.ids.iter().copied().collect();
+    pub(super) fn take(&mut self, range: &Range, chunks: Vec<Chunk>) -> Result<(), ClientError> {
+        let of_row = |(place, id): &(Place, i64)| (place.row_number, *id);
+        let mut left: BTreeMap<u64, i64> = range.rows.iter().map(of_row).collect();
         let (mut loaded, mut refused, mut filtered) = (0, 0, 0);
         let (loaded_before, refused_before) = (self.loaded.len(), self.refused.len());
         let mut claims = Vec::new();
@@ -127,13 +96,25 @@ impl Page {
         if !is_closed {
             return Err(ClientError::AccountsOpen {
                 file: range.split.file.clone(),
-                expected: range.ids.len() as u64,
+                expected: range.rows.len() as u64,
                 accounted: loaded + refused + filtered,
             });
         }
         self.filtered.extend(left.into_values());
         self.share(range.split_id).add(loaded, filtered, claims);
         Ok(())
+    }
+
+    /// Leaves rows as they are: their bytes are no records of their own any more.
+    pub(super) fn leave_no_record(&mut self, range: &Range) {
+        let file = &range.split.file;
+        self.no_records
+            .extend(range.rows.iter().map(|(place, _)| (file.clone(), place.row_number)));
+    }
+
+    /// Leaves rows as they are: their file cannot be read any more.
+    pub(super) fn leave_unread(&mut self, range: &Range) {
+        self.unread += range.rows.len() as u64;
     }
 
     /// Adds tuples, one list of them for each target.
@@ -169,7 +150,7 @@ impl Page {
         }
     }
 
-    /// Ids of all rows.
+    /// Ids of the rows of which the ledger must be told something.
     fn ids(&self) -> Vec<i64> {
         let refused = self.refused.iter().map(|(id, _)| *id);
         let withdrawn = self.withdrawn.iter().map(|(id, _)| *id);
@@ -203,12 +184,16 @@ pub(super) async fn commit(
     job: &Job,
     page: &Page,
 ) -> Result<Ending, ClientError> {
+    let ids = page.ids();
+    if ids.is_empty() {
+        return Ok(Ending::Committed);
+    }
     let Workplace { connection, stages, columns, key_id, .. } = workplace;
     let mut transaction = connection.begin().await?;
     if !page.loaded.is_empty() {
         runs::note_replay(&mut transaction, &job.name, columns, key_id.as_deref()).await?;
     }
-    settle::lock_open(&mut transaction, &page.ids()).await?;
+    settle::lock_open(&mut transaction, &ids).await?;
     if !page.loaded.is_empty() {
         let rows = page.loaded.len() as u64;
         let loading = load_at_once(&mut transaction, &stages.tables, &page.tuples, rows);
@@ -278,7 +263,7 @@ async fn count_open(job: &Job, ids: &[i64]) -> Result<usize, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ferry::position::{Fingerprint, Place, Position, Split};
+    use ferry::position::{Fingerprint, Position, Split};
     use ferry::reject::{Code, Reason};
 
     fn place(row_number: u64) -> Place {
@@ -296,8 +281,8 @@ mod tests {
             start: Position { byte_offset: 10, row_number: 0 },
             end: Position { byte_offset: 50, row_number: 4 },
         };
-        let ids = (1..=4).map(|number: u64| (number, 10 + number.cast_signed())).collect();
-        Range { split_id: SplitId(3), split, header: None, ids }
+        let row = |number: u64| (place(number), 10 + number.cast_signed());
+        Range { split_id: SplitId(3), split, header: None, rows: (1..=4).map(row).collect() }
     }
 
     fn chunk(loaded: &[u64], refused: &[u64], filtered: u64) -> Chunk {
@@ -338,7 +323,7 @@ mod tests {
     #[test]
     fn a_row_that_is_withdrawn_is_not_loaded_and_holds_its_values() {
         let mut only_first = range();
-        only_first.ids.truncate(1);
+        only_first.rows.truncate(1);
         let mut page = Page::default();
         page.take(&only_first, vec![chunk(&[1], &[], 0)]).expect("closed accounts");
         let refusal = RowRefusal { sqlstate: "23505".to_owned(), constraint: None, column: None };
@@ -348,6 +333,17 @@ mod tests {
         assert!(page.replayed().is_empty() && page.tuples.is_empty());
         assert_eq!(page.shares[0].loaded, 0);
         assert_eq!(page.shares[0].claims, [("uid".to_owned(), vec![9])]);
+    }
+
+    #[test]
+    fn rows_that_are_left_as_they_are_are_not_written() {
+        let mut page = Page::default();
+        page.leave_no_record(&range());
+        page.leave_unread(&range());
+        assert_eq!(page.no_records.len(), 4);
+        assert_eq!(page.no_records[1], ("a.csv".to_owned(), 2));
+        assert_eq!(page.unread, 4);
+        assert!(page.ids().is_empty() && page.shares.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Invariant: each row is in one range; a range lies in one split, holds
 //! nothing but its rows, and no two ranges could be one.
 
-use ferry::position::{Position, Split};
+use ferry::position::{Place, Position, Split};
 
 use crate::ledger::SplitId;
 use crate::ledger::quarantine::settle::OpenRow;
@@ -17,8 +17,33 @@ pub(super) struct Range {
     pub(super) split: Split,
     /// Names of the file's columns, if they are known.
     pub(super) header: Option<Vec<String>>,
-    /// Number of each row in its file and its id, in the order of the file.
-    pub(super) ids: Vec<(u64, i64)>,
+    /// Place of each row and its id, in the order of the file.
+    pub(super) rows: Vec<(Place, i64)>,
+}
+
+impl Range {
+    /// Keeps the earlier half of the rows and gives the later one; `None` if there is one row only.
+    pub(super) fn split_off_later_half(&mut self) -> Option<Self> {
+        if self.rows.len() < 2 {
+            return None;
+        }
+        let rows = self.rows.split_off(self.rows.len() / 2);
+        let (first, _) = rows.first()?;
+        let mut split = self.split.clone();
+        split.start = start_of(first);
+        self.split.end = split.start;
+        Some(Self { split_id: self.split_id, split, header: self.header.clone(), rows })
+    }
+
+    /// Whether a record that was read lies in the row of its number.
+    pub(super) fn has(&self, record: &Place) -> bool {
+        let found =
+            self.rows.binary_search_by_key(&record.row_number, |(place, _)| place.row_number);
+        found.is_ok_and(|index| {
+            let (place, _) = &self.rows[index];
+            place.byte_start <= record.byte_start && record.byte_end <= place.byte_end
+        })
+    }
 }
 
 /// The first rows, up to the one with which they reach so many bytes of the source.
@@ -41,8 +66,8 @@ pub(super) fn ranges(mut rows: Vec<OpenRow>) -> Vec<Range> {
     for row in rows {
         match ranges.last_mut() {
             Some(range) if follows(range, &row) => {
-                range.split.end = end_of(&row);
-                range.ids.push((row.place.row_number, row.id));
+                range.split.end = end_of(&row.place);
+                range.rows.push((row.place, row.id));
             }
             _ => ranges.push(range_of(row)),
         }
@@ -51,32 +76,29 @@ pub(super) fn ranges(mut rows: Vec<OpenRow>) -> Vec<Range> {
 }
 
 fn follows(range: &Range, row: &OpenRow) -> bool {
-    range.split_id == row.split_id && range.split.end == start_of(row)
+    range.split_id == row.split_id && range.split.end == start_of(&row.place)
 }
 
 fn range_of(row: OpenRow) -> Range {
-    let (start, end) = (start_of(&row), end_of(&row));
+    let (start, end) = (start_of(&row.place), end_of(&row.place));
     let OpenRow { id, split_id, dataset, file, fingerprint, place, header } = row;
     let split = Split { dataset, file, fingerprint, start, end };
-    Range { split_id, split, header, ids: vec![(place.row_number, id)] }
+    Range { split_id, split, header, rows: vec![(place, id)] }
 }
 
 /// Place before the record: the number of a row counts the row itself.
-fn start_of(row: &OpenRow) -> Position {
-    Position {
-        byte_offset: row.place.byte_start,
-        row_number: row.place.row_number.saturating_sub(1),
-    }
+fn start_of(row: &Place) -> Position {
+    Position { byte_offset: row.byte_start, row_number: row.row_number.saturating_sub(1) }
 }
 
-fn end_of(row: &OpenRow) -> Position {
-    Position { byte_offset: row.place.byte_end, row_number: row.place.row_number }
+fn end_of(row: &Place) -> Position {
+    Position { byte_offset: row.byte_end, row_number: row.row_number }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ferry::position::{Fingerprint, Place};
+    use ferry::position::Fingerprint;
     use proptest::prelude::*;
 
     /// A row whose record has ten bytes, in a file without blank lines.
@@ -98,7 +120,7 @@ mod tests {
     }
 
     fn numbers(ranges: &[Range]) -> Vec<Vec<u64>> {
-        let of_range = |range: &Range| range.ids.iter().map(|(number, _)| *number).collect();
+        let of_range = |range: &Range| range.rows.iter().map(|(row, _)| row.row_number).collect();
         ranges.iter().map(of_range).collect()
     }
 
@@ -108,7 +130,7 @@ mod tests {
         assert_eq!(numbers(&ranges), [vec![2, 3, 4], vec![8]]);
         assert_eq!(ranges[0].split.start, Position { byte_offset: 15, row_number: 1 });
         assert_eq!(ranges[0].split.end, Position { byte_offset: 45, row_number: 4 });
-        assert_eq!(ranges[0].ids[1], (3, 1003));
+        assert_eq!(ranges[0].rows[1], (row(1, 3).place, 1003));
     }
 
     #[test]
@@ -123,6 +145,30 @@ mod tests {
         let ranges = ranges(vec![row(2, 4), row(1, 3)]);
         assert_eq!(numbers(&ranges), [vec![3], vec![4]]);
         assert_eq!(ranges[1].split.file, "2.csv");
+    }
+
+    #[test]
+    fn a_range_is_halved_down_to_single_rows() {
+        let mut earlier = ranges((2..=4).map(|number| row(1, number)).collect()).remove(0);
+        let mut later = earlier.split_off_later_half().expect("three rows");
+        assert_eq!(earlier, ranges(vec![row(1, 2)]).remove(0));
+        assert_eq!(later, ranges(vec![row(1, 3), row(1, 4)]).remove(0));
+        let last = later.split_off_later_half().expect("two rows");
+        assert_eq!(later, ranges(vec![row(1, 3)]).remove(0));
+        assert_eq!(last, ranges(vec![row(1, 4)]).remove(0));
+        assert_eq!(earlier.split_off_later_half(), None);
+    }
+
+    #[test]
+    fn a_record_must_lie_in_the_row_of_its_number() {
+        let range = ranges(vec![row(1, 2), row(1, 3)]).remove(0);
+        let record = |row_number, byte_start, byte_end| Place { row_number, byte_start, byte_end };
+        assert!(range.has(&record(2, 15, 25)) && range.has(&record(3, 25, 35)));
+        assert!(range.has(&record(2, 16, 24)), "blank lines around it are skipped now");
+        let others = [record(2, 15, 26), record(3, 24, 35), record(1, 15, 25), record(4, 25, 35)];
+        for other in others {
+            assert!(!range.has(&other), "{other:?}");
+        }
     }
 
     #[test]
@@ -145,10 +191,10 @@ mod tests {
             let ranges = ranges(rows);
             let mut found = Vec::new();
             for range in &ranges {
-                prop_assert_eq!(range.split.row_count(), range.ids.len() as u64);
+                prop_assert_eq!(range.split.row_count(), range.rows.len() as u64);
                 let bytes = range.split.end.byte_offset - range.split.start.byte_offset;
                 prop_assert_eq!(bytes, range.split.row_count() * 10);
-                found.extend(range.ids.iter().map(|(number, _)| (range.split_id.0, *number)));
+                found.extend(range.rows.iter().map(|(row, _)| (range.split_id.0, row.row_number)));
             }
             prop_assert_eq!(found, wanted.into_iter().collect::<Vec<_>>());
             for pair in ranges.windows(2) {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a row is loaded exactly once. It is marked in the transaction
 //! that loads it, and a COMMIT whose answer was lost is never repeated. A row
-//! that PostgreSQL refuses keeps no other one from the target.
+//! that PostgreSQL refuses, or that the source cannot send any more, keeps no
+//! other one from the target.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +11,10 @@ use ferry::host::shutdown::Shutdown;
 use sqlx::Connection as _;
 
 use super::Selection;
-use super::page::{self, Ending};
+use super::page::{self, Ending, Page};
 use super::parts::{Part, Parts};
 use super::ranges::first_bytes;
+use super::read::{self, LostFiles};
 use super::report::ReplayReport;
 use crate::error::ClientError;
 use crate::job::Job;
@@ -50,8 +52,17 @@ async fn replay_job(
 ) -> Result<(), ClientError> {
     let opened = open_workplace(job);
     let workplace = unless_stopped(&mut shutdown, opened).await?;
-    let mut replay = Replay { job, workplace, shutdown, report, told: BTreeSet::new() };
+    let mut replay = Replay {
+        job,
+        workplace,
+        shutdown,
+        report,
+        lost: LostFiles::default(),
+        told: BTreeSet::new(),
+        told_files: BTreeSet::new(),
+    };
     let outcome = replay.all(filter).await;
+    replay.report.take_problems(replay.lost.problems());
     let Workplace { connection, .. } = replay.workplace;
     // After an error the connection may be out of step, or in a transaction.
     let _ = match &outcome {
@@ -67,12 +78,18 @@ struct Replay<'a> {
     workplace: Workplace,
     shutdown: Shutdown,
     report: &'a mut ReplayReport,
+    /// Files that cannot be read any more.
+    lost: LostFiles,
     /// What the log has said already of rows that PostgreSQL refuses.
     told: BTreeSet<String>,
+    /// Files of which the log has said already that a row is no record any more.
+    told_files: BTreeSet<String>,
 }
 
 impl Replay<'_> {
     /// Replays run by run, because a value is unique within its run.
+    ///
+    /// Rows of files that cannot be read are left out, and are the error at the end.
     async fn all(&mut self, mut filter: Filter) -> Result<(), ClientError> {
         let dataset = &self.job.source.dataset;
         let connection = &mut self.workplace.connection;
@@ -85,7 +102,7 @@ impl Replay<'_> {
             self.pages(&filter, run_id).await?;
         }
         self.report.take_ids(filter.ids.len() as u64);
-        Ok(())
+        self.lost.error().map_or(Ok(()), Err)
     }
 
     /// What a run has loaded beside a table takes its place when the run is
@@ -145,7 +162,7 @@ impl Replay<'_> {
 
     async fn replay_part(&mut self, part: &Part) -> Result<Ending, ClientError> {
         // Read again each time: what a row claims depends on what became of those before it.
-        let reading = page::read(&mut self.workplace, part.rows.clone());
+        let reading = read::read(&mut self.workplace, part.rows.clone(), &mut self.lost);
         let mut page = unless_stopped(&mut self.shutdown, reading).await?;
         if let Some(refusal) = &part.refusal {
             page.withdraw(refusal.clone());
@@ -157,11 +174,27 @@ impl Replay<'_> {
                 filtered = page.filtered.len(),
                 refused = page.refused.len(),
                 withdrawn = page.withdrawn.is_some(),
+                no_records = page.no_records.len(),
+                unread = page.unread,
                 "rows of quarantine replayed"
             );
             self.report.take(&page);
+            self.tell_no_records(&page);
         }
         Ok(ending)
+    }
+
+    /// Says once for each file which row is the first that is no record any more.
+    fn tell_no_records(&mut self, page: &Page) {
+        for (file, row) in &page.no_records {
+            if self.told_files.insert(file.clone()) {
+                tracing::warn!(
+                    file,
+                    row,
+                    "a row is not a record of its own any more under the source's settings: it stays open"
+                );
+            }
+        }
     }
 
     /// Says once for each constraint which row is the first to break it.

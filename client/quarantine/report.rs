@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::page::Page;
 use super::{WHOLE_RECORD, printable};
 use crate::error::ClientError;
+use crate::ledger::files::FileProblem;
 use crate::output::{self, Style};
 use crate::report::{ErrorReport, RejectReport};
 
@@ -24,8 +25,14 @@ pub(super) struct ReplayReport {
     filtered: u64,
     /// Those that stay in quarantine.
     still_refused: u64,
-    /// Why they stay there, the most frequent reason first.
+    /// Those of them whose bytes are no record of their own any more.
+    not_a_record: u64,
+    /// Why the others stay there, the most frequent reason first.
     rejects: Vec<RejectReport>,
+    /// Rows that stay in quarantine too, since their files cannot be read any more.
+    unread: u64,
+    /// What is wrong with each of these files, by name.
+    problems: Vec<FileProblem>,
     /// Given ids that are not open rows of this job and its dataset.
     not_open: u64,
     /// Why it stopped early.
@@ -43,7 +50,10 @@ impl ReplayReport {
             loaded: 0,
             filtered: 0,
             still_refused: 0,
+            not_a_record: 0,
             rejects: Vec::new(),
+            unread: 0,
+            problems: Vec::new(),
             not_open: 0,
             error: None,
             counts: BTreeMap::new(),
@@ -54,7 +64,11 @@ impl ReplayReport {
     pub(super) fn take(&mut self, page: &Page) {
         self.loaded += page.loaded.len() as u64;
         self.filtered += page.filtered.len() as u64;
-        self.still_refused += page.refused.len() as u64 + u64::from(page.withdrawn.is_some());
+        let not_a_record = page.no_records.len() as u64;
+        self.not_a_record += not_a_record;
+        self.still_refused +=
+            page.refused.len() as u64 + u64::from(page.withdrawn.is_some()) + not_a_record;
+        self.unread += page.unread;
         self.replayed = self.loaded + self.filtered + self.still_refused;
         for first in page.refused.iter().filter_map(|(_, row)| row.reasons.first()) {
             self.count(&first.code, first.column.clone());
@@ -69,9 +83,14 @@ impl ReplayReport {
         *self.counts.entry((code.as_str().to_owned(), column)).or_default() += 1;
     }
 
-    /// Takes note that so many ids were given, and that all pages are committed.
+    /// Takes note that so many ids were given, and that all pages are done with.
     pub(super) fn take_ids(&mut self, given: u64) {
-        self.not_open = given.saturating_sub(self.replayed);
+        self.not_open = given.saturating_sub(self.replayed + self.unread);
+    }
+
+    /// Takes note of files that could not be read.
+    pub(super) fn take_problems(&mut self, problems: Vec<FileProblem>) {
+        self.problems = problems;
     }
 
     /// Says how the replay ended, and prints it.
@@ -103,6 +122,9 @@ impl ReplayReport {
             }
             output::line(table.to_string());
         }
+        for line in self.left_open() {
+            output::line(line);
+        }
         if self.not_open > 0 {
             output::line(format!(
                 "{} of the given ids are not open rows of this job and its dataset",
@@ -113,6 +135,30 @@ impl ReplayReport {
         output::line(format!(
             "{job}: replayed {replayed}: loaded {loaded}, filtered {filtered}, still refused {still_refused}"
         ));
+    }
+
+    /// What is said of rows that stay open, and of which no stage has seen anything.
+    fn left_open(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match self.not_a_record {
+            0 => {}
+            1 => lines.push(
+                "1 row is not a record of its own any more under the source's settings: it stays open"
+                    .to_owned(),
+            ),
+            count => lines.push(format!(
+                "{count} rows are not records of their own any more under the source's settings: they stay open"
+            )),
+        }
+        match self.unread {
+            0 => {}
+            1 => lines
+                .push("1 row is of a file that cannot be read any more: it stays open".to_owned()),
+            count => lines.push(format!(
+                "{count} rows are of files that cannot be read any more: they stay open"
+            )),
+        }
+        lines
     }
 }
 
@@ -169,6 +215,32 @@ mod tests {
         report.take(&page);
         assert_eq!((report.replayed, report.still_refused), (2, 2));
         assert_eq!(report.counts[&("sqlstate_23505".to_owned(), None)], 2);
+    }
+
+    #[test]
+    fn rows_that_no_stage_has_seen_are_told_apart() {
+        let mut report = ReplayReport::new("orders");
+        assert!(report.left_open().is_empty());
+        let mut page = Page::default();
+        page.loaded.push(1);
+        page.no_records.push(("a.csv".to_owned(), 7));
+        page.unread = 1;
+        report.take(&page);
+        assert_eq!((report.replayed, report.still_refused), (2, 1));
+        assert_eq!((report.not_a_record, report.unread), (1, 1));
+        let lines = [
+            "1 row is not a record of its own any more under the source's settings: it stays open",
+            "1 row is of a file that cannot be read any more: it stays open",
+        ];
+        assert_eq!(report.left_open(), lines);
+        report.take(&page);
+        let lines = [
+            "2 rows are not records of their own any more under the source's settings: they stay open",
+            "2 rows are of files that cannot be read any more: they stay open",
+        ];
+        assert_eq!(report.left_open(), lines);
+        report.take_ids(9);
+        assert_eq!(report.not_open, 3, "what was not read is open");
     }
 
     #[test]

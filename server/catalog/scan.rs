@@ -31,13 +31,12 @@ pub(super) struct ScanRequest {
 
 impl ScanRequest {
     /// What is to be cut of an input that stands at `start`.
-    fn of_input(&self, start: Position, dataset: &Dataset) -> CutRequest {
+    fn of_input(&self, start: Position) -> CutRequest {
         CutRequest {
             start,
             from: self.cut_from,
             target_split_bytes: self.target_split_bytes,
             last: if self.is_settled { LastRecord::Take } else { LastRecord::LeaveOpen },
-            skip_footer: dataset.layout.skip_footer,
         }
     }
 }
@@ -113,8 +112,9 @@ fn pass(
     let mut content = WhileWanted::new(hashed, is_unwanted);
     skip(&mut content, header.end.byte_offset).map_err(of_reading)?;
 
-    let input = TextInput::new(&mut content, header.encoding, header.end.byte_offset);
-    let cut_request = request.of_input(header.end, dataset);
+    let input = TextInput::new(&mut content, header.encoding, header.end.byte_offset)
+        .without_footer(dataset.layout.skip_footer);
+    let cut_request = request.of_input(header.end);
     let Cuts { mut ranges, unfinished_bytes, is_known_boundary, failure, .. } =
         cut(input, &dataset.layout.dialect, header.names.len(), &cut_request);
     if failure.as_ref().and_then(archive_error).is_some_and(ArchiveError::is_of_content) {
@@ -172,8 +172,9 @@ pub(super) fn cut_rest(
     let start = request.cut_from;
     let content = file.content(start.byte_offset, file.stamp.size_bytes, dataset.expansion_max)?;
     let content = WhileWanted::new(content, is_unwanted);
-    let input = TextInput::new(content, header.encoding, start.byte_offset);
-    let cut_request = request.of_input(start, dataset);
+    let input = TextInput::new(content, header.encoding, start.byte_offset)
+        .without_footer(dataset.layout.skip_footer);
+    let cut_request = request.of_input(start);
     let Cuts { ranges, unfinished_bytes, failure, .. } =
         cut(input, &dataset.layout.dialect, header.names.len(), &cut_request);
     let problem = match failure.map(|source| RequestError::of_reading(&file.name, source)) {

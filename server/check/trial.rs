@@ -24,9 +24,7 @@ pub(super) fn misfit(
             Trial::DoesNotFit { records } => tried = tried.max(records),
         }
     }
-    // The last records may be the footer, and those of a short file all are.
-    let footer = usize::try_from(layout.skip_footer).unwrap_or(usize::MAX);
-    if tried <= footer {
+    if tried == 0 {
         return Ok(None);
     }
     let (name, fields) = (&file.name, header.names.len());
@@ -53,7 +51,8 @@ fn try_records(
     let dialect = Dialect { delimiter: delimiter.clone(), ..dataset.layout.dialect.clone() };
     let start = header.end;
     let content = file.content(start.byte_offset, file.stamp.size_bytes, dataset.expansion_max)?;
-    let input = TextInput::new(content, header.encoding, start.byte_offset);
+    let input = TextInput::new(content, header.encoding, start.byte_offset)
+        .without_footer(dataset.layout.skip_footer);
     let fields = header.names.len();
     let end = start.byte_offset.saturating_add(BYTES_MAX);
     let mut reader = RecordReader::new(input, &dialect, Some(fields), start, end);

@@ -14,6 +14,8 @@ use std::io::{self, ErrorKind, Read};
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use memchr::{memchr2, memchr2_iter};
 
+use super::footer::Footer;
+
 pub(crate) use byte_order_mark::beginning;
 
 /// Content that is held to be decoded.
@@ -27,6 +29,7 @@ const ROOM_BYTES_MIN: usize = 32;
 pub(crate) struct TextInput<R> {
     input: R,
     way: Way,
+    footer: Option<Box<Footer>>,
 }
 
 enum Way {
@@ -45,7 +48,13 @@ impl<R: Read> TextInput<R> {
         } else {
             Way::Decoded(Box::new(LineDecoder::new(encoding, offset)))
         };
-        Self { input, way }
+        Self { input, way, footer: None }
+    }
+
+    /// The same without so many lines at the end of the content.
+    pub(crate) fn without_footer(self, lines: u32) -> Self {
+        let lines = usize::try_from(lines).unwrap_or(usize::MAX);
+        Self { footer: (lines > 0).then(|| Box::new(Footer::new(lines))), ..self }
     }
 
     /// Bytes of the content that an ASCII character takes, such as a line end.
@@ -61,6 +70,28 @@ impl<R: Read> TextInput<R> {
     /// `buffer` has at least 32 bytes. An error of the input comes after all
     /// text that was decoded before it; asking again asks the input again.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(mut footer) = self.footer.take() else {
+            return self.read_all(buffer);
+        };
+        let outcome = self.read_before(&mut footer, buffer);
+        self.footer = Some(footer);
+        outcome
+    }
+
+    fn read_before(&mut self, footer: &mut Footer, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let given = footer.give(buffer);
+            if given > 0 {
+                return Ok(given);
+            }
+            match self.read_all(buffer)? {
+                0 => return Ok(0),
+                read => footer.take(&buffer[..read])?,
+            }
+        }
+    }
+
+    fn read_all(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.way {
             Way::AsItIs { .. } => read_uninterrupted(&mut self.input, buffer),
             Way::Decoded(decoder) => loop {

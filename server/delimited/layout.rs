@@ -16,7 +16,7 @@ pub(crate) struct Layout {
     pub(crate) header_rows: u32,
     /// Names of the columns, in place of the header's. There if there is no header.
     pub(crate) names: Option<Vec<String>>,
-    /// Last records that are no data.
+    /// Last lines that are no data; blank ones do not count.
     pub(crate) skip_footer: u32,
     pub(crate) ragged: Ragged,
     /// Delimiters of single records, tried where the number of fields is wrong.

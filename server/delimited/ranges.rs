@@ -1,6 +1,5 @@
 //! Turns the places of records, one after the other, into ranges to read.
 
-use std::collections::VecDeque;
 use std::io::Error;
 use std::ops::Range;
 
@@ -31,8 +30,6 @@ pub(super) struct Ranges {
     /// Place before its terminator.
     content_end: u64,
     is_known_boundary: bool,
-    /// Records that are no data if no others follow.
-    held: VecDeque<Piece>,
 }
 
 impl Ranges {
@@ -45,23 +42,19 @@ impl Ranges {
             boundary: request.start,
             content_end: request.start.byte_offset,
             is_known_boundary: request.from == request.start,
-            held: VecDeque::new(),
         }
     }
 
     /// Takes the next record.
     #[inline]
     pub(super) fn take(&mut self, piece: Piece) {
-        if self.request.skip_footer == 0 {
-            self.accept(piece);
-            return;
+        if !self.is_known_boundary {
+            self.look_for_known(piece.start);
         }
-        self.held.push_back(piece);
-        if self.held.len() > self.request.skip_footer as usize
-            && let Some(piece) = self.held.pop_front()
-        {
-            self.accept(piece);
-        }
+        self.cut_if_due();
+        let row_number = self.boundary.row_number + 1;
+        self.boundary = Position { byte_offset: piece.end, row_number };
+        self.content_end = piece.content_end;
     }
 
     /// Ends the ranges before `end`, where the next record would begin.
@@ -71,26 +64,14 @@ impl Ranges {
         unfinished_bytes: u64,
         failure: Option<Error>,
     ) -> Cuts {
-        let byte_offset = self.held.front().map_or(end, |footer| footer.start);
-        self.look_for_known(byte_offset);
-        let end = Position { byte_offset, ..self.boundary };
+        self.look_for_known(end);
+        let end = Position { byte_offset: end, ..self.boundary };
         let holds_news = self.is_known_boundary && end.row_number > self.split_start.row_number;
         if holds_news {
             self.ranges.push(self.split_start..end);
         }
         let ranges = if self.is_known_boundary { self.ranges } else { Vec::new() };
         Cuts { ranges, unfinished_bytes, is_known_boundary: self.is_known_boundary, failure }
-    }
-
-    #[inline]
-    fn accept(&mut self, piece: Piece) {
-        if !self.is_known_boundary {
-            self.look_for_known(piece.start);
-        }
-        self.cut_if_due();
-        let row_number = self.boundary.row_number + 1;
-        self.boundary = Position { byte_offset: piece.end, row_number };
-        self.content_end = piece.content_end;
     }
 
     /// Cuts at the last boundary. Called when the next record is there, so that
@@ -101,7 +82,7 @@ impl Ranges {
         if !holds_records {
             return;
         }
-        let length = self.boundary.byte_offset - self.split_start.byte_offset;
+        let length = self.boundary.byte_offset.saturating_sub(self.split_start.byte_offset);
         if length >= self.request.target_split_bytes {
             self.ranges.push(self.split_start..self.boundary);
             self.split_start = self.boundary;

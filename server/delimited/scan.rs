@@ -5,17 +5,10 @@
 
 use super::Dialect;
 use super::damage::Damage;
-use super::dialect::{Escape, StrayQuotes, Terminator};
+use super::dialect::{Escape, StrayQuotes};
 use super::fields::{Form, Span, span};
+use super::lines::{LineEnd, Text, is_line_end_byte, line_end};
 use super::specials::Specials;
-
-/// A text with a record in it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a> {
-    pub(super) bytes: &'a [u8],
-    /// Whether nothing follows these bytes.
-    pub(super) is_whole: bool,
-}
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +32,8 @@ pub(super) struct Extent {
     pub(super) damage: Option<Damage>,
     /// Whether a field holds a line end.
     pub(super) spans_lines: bool,
+    /// Whether something follows a closing quote on its line.
+    pub(super) is_glued: bool,
     /// Whether a field must be rewritten to be read.
     pub(super) has_escapes: bool,
 }
@@ -48,20 +43,8 @@ pub(super) struct Extent {
 pub(super) enum Doubt {
     /// A quote is open at the end of the text.
     Unclosed,
-    /// Something follows a quote that closes a field of several lines, or of
-    /// one line with an odd number of quotes.
+    /// A quote stands where none should be, and its record may span lines.
     Garbage,
-}
-
-/// What a byte ends: a line, or a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LineEnd {
-    /// It does, and what follows begins here.
-    At(usize),
-    /// Nothing.
-    None,
-    /// The next byte tells.
-    More,
 }
 
 /// Takes records apart.
@@ -285,8 +268,9 @@ impl Scanner {
         fields: &mut Vec<Span>,
     ) -> Scanned {
         let refuses = self.dialect.stray_quotes == StrayQuotes::Refuse;
-        // The field that seemed to close on its line may go on behind it.
-        if run.stray == Stray::Glued && run.quotes % 2 == 1 {
+        // A field that seemed to close may go on, on its line or over several.
+        let is_odd = run.stray == Stray::Glued && run.quotes % 2 == 1;
+        if is_odd || (run.stray != Stray::None && refuses && run.spans_lines) {
             return Scanned::Doubtful(Doubt::Garbage);
         }
         if self.dialect.has_trailing_delimiter
@@ -305,8 +289,9 @@ impl Scanner {
             None
         };
         debug_assert!(end <= bytes.len(), "a record ends inside its text");
-        let Run { spans_lines, has_escapes, .. } = run;
-        Scanned::Record(Extent { content_end, end, damage, spans_lines, has_escapes })
+        let Run { stray, spans_lines, has_escapes, .. } = run;
+        let is_glued = stray == Stray::Glued;
+        Scanned::Record(Extent { content_end, end, damage, spans_lines, is_glued, has_escapes })
     }
 
     /// The place behind a delimiter that begins at `at`, if one does.
@@ -384,25 +369,4 @@ enum Step {
     },
     Doubt(Doubt),
     More,
-}
-
-#[inline]
-pub(super) fn is_line_end_byte(byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\r')
-}
-
-/// What the line end byte at `at` ends.
-#[inline]
-fn line_end(terminator: Terminator, text: Text<'_>, at: usize) -> LineEnd {
-    let is_return = text.bytes[at] == b'\r';
-    match (terminator, is_return) {
-        (Terminator::Any | Terminator::Lf, false) | (Terminator::Cr, true) => LineEnd::At(at + 1),
-        (Terminator::Any | Terminator::Crlf, true) => match text.bytes.get(at + 1) {
-            Some(b'\n') => LineEnd::At(at + 2),
-            None if !text.is_whole => LineEnd::More,
-            _ if terminator == Terminator::Any => LineEnd::At(at + 1),
-            _ => LineEnd::None,
-        },
-        (Terminator::Crlf | Terminator::Cr, false) | (Terminator::Lf, true) => LineEnd::None,
-    }
 }

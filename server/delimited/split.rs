@@ -27,8 +27,6 @@ pub(crate) struct CutRequest {
     /// A range ends at the first boundary at or after so many bytes.
     pub(crate) target_split_bytes: u64,
     pub(crate) last: LastRecord,
-    /// So many records at the end are no data.
-    pub(crate) skip_footer: u32,
 }
 
 /// What becomes of a last record that may not be whole.

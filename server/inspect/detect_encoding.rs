@@ -3,12 +3,17 @@
 use std::fmt;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 
 use crate::delimited::{TextInput, beginning};
 
 /// A sequence that is not UTF-8 is damage, not another encoding, where so many more are.
 const GOOD_PER_DAMAGED: usize = 10;
+/// Control characters are frequent if one of so many bytes is one; those that
+/// stand between fields are not counted.
+const ODD_BYTES_ONE_IN: usize = 50;
+/// Begins what is no letter of ASCII in ISO-2022-JP, whose bytes are all ASCII.
+const ESCAPE: u8 = 0x1B;
 /// Of a hundred units of UTF-16 so many are ASCII, even in text of the East.
 const ZEROS_PERCENT_MIN: usize = 30;
 /// Of a hundred the other byte is zero in so many at most.
@@ -47,18 +52,21 @@ impl fmt::Display for EncodingEvidence {
             Self::Given => f.write_str("as given"),
             Self::Mark => f.write_str("certain, a byte order mark says so"),
             Self::Ascii => f.write_str("certain for what was looked at, which is all ASCII"),
+            Self::Utf8 { characters: 1 } => {
+                f.write_str("certain, the one character beyond ASCII is right")
+            }
             Self::Utf8 { characters } => {
                 write!(f, "certain, {characters} characters beyond ASCII are right")
             }
             Self::MostlyUtf8 { characters, damaged } => {
                 write!(
                     f,
-                    "likely, {characters} characters beyond ASCII are right, {damaged} are not"
+                    "likely: beyond ASCII, {characters} characters are right, {damaged} wrong"
                 )
             }
             Self::ZeroBytes => f.write_str("likely, by its zero bytes"),
             Self::Guessed => {
-                f.write_str("guessed: look at letters with accents, or say --encoding")
+                f.write_str("guessed by its letters: if you know better, say --encoding")
             }
         }
     }
@@ -75,6 +83,12 @@ pub(super) fn detect(
     };
     let found = beginning(&head[..head.len().min(4)], encoding)?;
     Ok(FoundEncoding { encoding: found.encoding, mark_bytes: found.mark_bytes, evidence })
+}
+
+/// Whether bytes that no text holds are so frequent that this is none, such as a spreadsheet or an image.
+pub(super) fn is_no_text(text: &[u8]) -> bool {
+    let odd = text.iter().filter(|byte| matches!(**byte, 0 | 3..=8 | 11 | 14..=26)).count();
+    odd > 1 && odd * ODD_BYTES_ONE_IN > text.len()
 }
 
 /// The text of the first bytes of content.
@@ -102,7 +116,10 @@ fn guess(head: &[u8]) -> (&'static Encoding, EncodingEvidence) {
     }
     let (characters, damaged) = count_utf8(head);
     if damaged == 0 && characters == 0 {
-        return (UTF_8, EncodingEvidence::Ascii);
+        return match head.contains(&ESCAPE).then(|| guess_by_letters(head)) {
+            Some(encoding) if encoding == ISO_2022_JP => (encoding, EncodingEvidence::Guessed),
+            _ => (UTF_8, EncodingEvidence::Ascii),
+        };
     }
     if damaged == 0 {
         return (UTF_8, EncodingEvidence::Utf8 { characters });
@@ -110,10 +127,14 @@ fn guess(head: &[u8]) -> (&'static Encoding, EncodingEvidence) {
     if characters >= damaged * GOOD_PER_DAMAGED {
         return (UTF_8, EncodingEvidence::MostlyUtf8 { characters, damaged });
     }
+    (guess_by_letters(head), EncodingEvidence::Guessed)
+}
+
+fn guess_by_letters(head: &[u8]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     // Not the last bytes: they may end in the middle of a character.
     detector.feed(head, false);
-    (detector.guess(None, Utf8Detection::Deny), EncodingEvidence::Guessed)
+    detector.guess(None, Utf8Detection::Deny)
 }
 
 /// UTF-16 without a mark: the high byte of an ASCII character is zero.
@@ -184,9 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_text_is_told() {
+        assert!(is_no_text(b"PK\x03\x04\x14\x00\x06\x00\x08\x00"));
+        assert!(!is_no_text(
+            &[b"id,name\n1,a\x00b\n2,\x00\n".to_vec(), b"3,x\n".repeat(50)].concat()
+        ));
+        assert!(!is_no_text(b"a\x1Fb\x1E1\x1F2\x1E"));
+    }
+
+    #[test]
     fn other_encodings_are_guessed() {
         let text = b"name;stadt\nM\xFCller;K\xF6ln\nSch\xE4fer;M\xFCnchen\nGro\xDF;D\xFCsseldorf\n";
         assert_eq!(found(text), ("windows-1252", EncodingEvidence::Guessed));
+        let japanese = b"id,name\n1,\x1B$B;3ED\x1B(B\n";
+        assert_eq!(found(japanese), ("ISO-2022-JP", EncodingEvidence::Guessed));
+        assert_eq!(found(b"\x1B[1mbold\x1B[0m\n").1, EncodingEvidence::Ascii);
         let found = detect(text, None).expect("it is readable");
         assert!(text_of(text, &found).starts_with("name;stadt\nMüller".as_bytes()));
     }

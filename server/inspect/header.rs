@@ -1,6 +1,6 @@
 //! Turns the first records of a file into whether the first of them names the columns, and into names.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::trial::{RECORDS_MAX, Sample, reader};
@@ -43,7 +43,7 @@ impl fmt::Display for HeaderEvidence {
                 write!(f, "certain, {columns} columns have figures below their names")
             }
             Self::Words => {
-                f.write_str("guessed, the words of the first record do not return below")
+                f.write_str("guessed, the words of the first record do not return below: if they are values, say --no-header")
             }
             Self::Values => f.write_str("likely, the first record looks like values"),
             Self::Repeats => f.write_str("guessed, words of the first record return below"),
@@ -140,7 +140,7 @@ fn judge(first: &[Vec<u8>], columns: &[Below]) -> (bool, HeaderEvidence) {
 fn is_figures(field: &[u8]) -> bool {
     let text = field.trim_ascii();
     let has_digit = text.iter().any(u8::is_ascii_digit);
-    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.,:/ %'TZ".contains(byte);
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.,:/ %'()TZ".contains(byte);
     has_digit && text.iter().all(is_part)
 }
 
@@ -156,6 +156,7 @@ fn are_different(names: &[String]) -> bool {
 /// Names for columns without usable ones; what can be kept of a header is.
 fn made_up(first: &[Vec<u8>], is_header: bool) -> Vec<String> {
     let mut taken = HashSet::with_capacity(first.len());
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     let mut names = Vec::with_capacity(first.len());
     for (index, field) in first.iter().enumerate() {
         let known = std::str::from_utf8(field)
@@ -163,9 +164,9 @@ fn made_up(first: &[Vec<u8>], is_header: bool) -> Vec<String> {
             .filter(|name| is_header && !name.is_empty() && !name.contains('\0'));
         let base = known.map_or_else(|| format!("column_{}", index + 1), str::to_owned);
         let mut name = base.clone();
-        let mut number = 1;
         while !taken.insert(name.clone()) {
-            number += 1;
+            let number = numbers.entry(base.clone()).or_insert(1);
+            *number += 1;
             name = format!("{base}_{number}");
         }
         names.push(name);
@@ -203,6 +204,7 @@ mod tests {
         assert!(!header.is_there && header.are_made_up);
         assert_eq!(header.names, ["column_1", "column_2"]);
         assert!(!found("ada@mail.example,x\nz@mail.example,y\n").is_there);
+        assert!(!found("Ada,(202) 555-0123\nGrace,(202) 555-0124\n").is_there);
     }
 
     #[test]
@@ -210,6 +212,7 @@ mod tests {
         let header = found(",a,a\n1,2,3\n4,5,6\n");
         assert!(header.is_there && header.are_made_up);
         assert_eq!(header.names, ["column_1", "a", "a_2"]);
+        assert_eq!(found("a,a_2,a,a\n1,2,3,4\n").names, ["a", "a_2", "a_3", "a_4"]);
     }
 
     #[test]

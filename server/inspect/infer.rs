@@ -11,6 +11,9 @@ use super::fit::Fit;
 use super::numbers::NumberChoice;
 use super::times::TimeChoice;
 
+const GROUPED_BY_POINTS: &str =
+    "if its points stand between thousands, declare an integer type with thousands = \".\"";
+
 /// How a column is to be declared.
 pub(super) struct Choice {
     pub(super) column_type: ColumnType,
@@ -86,8 +89,9 @@ fn of_numbers(choice: NumberChoice) -> Choice {
              decimal = \",\" or with thousands = \",\""
                 .to_owned(),
         )),
-        NumberChoice::Typed { column_type, words, smallest, largest } => {
-            Choice { smallest, largest, ..Choice::typed(column_type, *words, None) }
+        NumberChoice::Typed { column_type, words, smallest, largest, may_be_grouped } => {
+            let remark = may_be_grouped.then(|| GROUPED_BY_POINTS.to_owned());
+            Choice { smallest, largest, ..Choice::typed(column_type, *words, remark) }
         }
     }
 }
@@ -194,6 +198,14 @@ mod tests {
         let commas = chosen("a", &["1,234"]);
         assert_eq!(commas.column_type, ColumnType::Text);
         assert!(commas.remark.expect("a remark").contains("thousands"));
+    }
+
+    #[test]
+    fn points_that_may_stand_between_thousands_are_told() {
+        let points = chosen("a", &["1.234", "56.789"]);
+        assert_eq!(points.column_type.to_string(), "numeric(5,3)");
+        assert!(points.remark.expect("a remark").contains("thousands"));
+        assert!(chosen("a", &["1.234", "56.7"]).remark.is_none());
     }
 
     #[test]

@@ -28,6 +28,8 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ferry::wire::COLUMNS_MAX;
+
 use crate::catalog::open_file::OpenFile;
 use crate::cli::InspectRequest;
 use crate::delimited::{Layout, Ragged};
@@ -43,13 +45,15 @@ use trial::Sample;
 
 /// Encoding, dialect and header are looked for in so many bytes.
 const HEAD_BYTES: u64 = 1024 * 1024;
+const NO_TEXT: &str = "it is no text, by the many control characters in it: export it as CSV, or \
+     say --encoding if it is text";
 /// Shorter than this, nobody asks how far it is.
 const QUIET_TIME: Duration = Duration::from_secs(1);
 
 /// Why a file cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InspectError {
-    #[error("{path} is not a file: name a single file, without wildcards")]
+    #[error("{path} is not a file on disk: name a single one, no folder and no pipe")]
     NoFile { path: String },
     #[error("{path} is empty: there is nothing to find in it")]
     Empty { path: String },
@@ -78,12 +82,27 @@ pub(crate) fn act(request: &InspectRequest) -> Result<String, InspectError> {
     let unusable = |problem| InspectError::Unusable { path: path.clone(), problem };
     let encoding = detect_encoding::detect(&head, request.encoding).map_err(unusable)?;
     let text = detect_encoding::text_of(&head, &encoding);
+    if request.delimiter.is_none() && detect_encoding::is_no_text(&text) {
+        return Err(unusable(NO_TEXT.to_owned()));
+    }
     let sample = Sample { text: &text, is_whole };
     let given = Given { delimiter: request.delimiter.as_ref(), quote: request.quote };
     let sniffed = sniff::sniff(sample, given)?;
     let header_given = if request.no_header { HeaderGiven::Absent } else { HeaderGiven::Unknown };
     let header = header::detect(sample, &sniffed.dialect, sniffed.skip_rows, header_given)
         .ok_or_else(|| InspectError::NoRecord { path: path.clone() })?;
+    let columns = header.names.len();
+    if columns == 0 {
+        return Err(unusable(
+            "the fields of its first record cannot be told apart: say --quote and --delimiter"
+                .to_owned(),
+        ));
+    }
+    if columns > COLUMNS_MAX {
+        return Err(unusable(format!(
+            "its first record has {columns} fields, more than {COLUMNS_MAX}: say --delimiter"
+        )));
+    }
 
     let layout = Layout {
         dialect: sniffed.dialect.clone(),

@@ -52,6 +52,11 @@ pub(super) mod styles {
         Some(Style { has_comma: bit % 2 == 1, thousands: thousands.copied() })
     }
 
+    /// Whether all points may stand between thousands as well.
+    pub(in crate::inspect) fn may_be_grouped_by_points(alive: u32) -> bool {
+        alive & with_thousands(POINT) != 0
+    }
+
     /// Whether `1,234` may be one and a bit, or more than a thousand.
     pub(in crate::inspect) fn is_ambiguous(alive: u32) -> bool {
         let is_plain = alive & 1 != 0;

@@ -63,6 +63,8 @@ pub(super) enum NumberChoice {
         words: Box<FormatWords>,
         smallest: Option<String>,
         largest: Option<String>,
+        /// Whether each fraction may be a group of thousands: `1.234`.
+        may_be_grouped: bool,
     },
     /// A comma may stand before a fraction or between thousands.
     Ambiguous,
@@ -113,6 +115,10 @@ impl Numbers {
             words: Box::new(words),
             smallest: shown(&digits.smallest),
             largest: shown(&digits.largest),
+            may_be_grouped: !style.has_comma
+                && style.thousands.is_none()
+                && digits.scale_max > 0
+                && styles::may_be_grouped_by_points(alive),
         })
     }
 
@@ -301,7 +307,7 @@ mod tests {
         match numbers.choose() {
             None => "no number".to_owned(),
             Some(NumberChoice::Ambiguous) => "ambiguous".to_owned(),
-            Some(NumberChoice::Typed { column_type, words, smallest, largest }) => {
+            Some(NumberChoice::Typed { column_type, words, smallest, largest, .. }) => {
                 let word = |name: &str, word: Option<String>| {
                     word.map(|word| format!(" {name}{word}")).unwrap_or_default()
                 };
@@ -354,6 +360,22 @@ mod tests {
         assert_eq!(chosen(&["1,234,567", "1,234"]), "integer t, 1,234..1,234,567");
         assert_eq!(chosen(&["1,234", "5,678"]), "ambiguous");
         assert_eq!(chosen(&["1.5", "1,5", "1,5"]), "no number");
+    }
+
+    #[test]
+    fn points_before_three_digits_may_stand_between_thousands() {
+        for (fields, expected) in
+            [(["1.234", "12"], true), (["0.234", "1.234"], false), (["1", "2"], false)]
+        {
+            let mut numbers = Numbers::default();
+            for field in fields {
+                numbers.take(field.as_bytes());
+            }
+            let Some(NumberChoice::Typed { may_be_grouped, .. }) = numbers.choose() else {
+                panic!("{fields:?} are numbers");
+            };
+            assert_eq!(may_be_grouped, expected, "{fields:?}");
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ const ENDINGS: [&str; 9] = [".gz", ".zst", ".zstd", ".csv", ".tsv", ".tab", ".ps
 /// Where a file's name holds nothing that can name a dataset.
 const NAME_DEFAULT: &str = "dataset";
 const NAME_BYTES_MAX: usize = 64;
+/// More records at the end that do not fit are no footer.
+const FOOTER_RECORDS_MAX: u64 = 5;
 
 /// All that was found.
 pub(super) struct Report<'a> {
@@ -47,7 +49,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
     lines.push("# Columns:".to_owned());
     lines.extend(describe(report));
     lines.push("#".to_owned());
-    lines.extend(misfits(report.survey));
+    lines.extend(misfits(report));
     let personal: Vec<String> =
         report.survey.names.iter().filter(|name| is_personal(name)).map(|name| key(name)).collect();
     if !personal.is_empty() {
@@ -130,7 +132,7 @@ fn evidence(report: &Report<'_>) -> Vec<String> {
             encoding.evidence
         ),
         format!("#   {}", delimiter_evidence(sniffed)),
-        format!("#   quote: {}", quote_evidence(&sniffed.dialect)),
+        format!("#   quote: {}", quote_evidence(report)),
     ];
     let header_word = if header.is_there { "header" } else { "no header" };
     lines.push(format!("#   {header_word}: {}", header.evidence));
@@ -163,8 +165,10 @@ fn delimiter_evidence(sniffed: &Sniffed) -> String {
     )
 }
 
-fn quote_evidence(dialect: &Dialect) -> String {
+fn quote_evidence(report: &Report<'_>) -> String {
+    let dialect = &report.sniffed.dialect;
     match (dialect.quote, dialect.escape) {
+        (None, _) if report.request.quote.is_some() => "none, as given".to_owned(),
         (None, _) => "none, it would cut fields that hold one".to_owned(),
         (quote, Escape::Byte(byte)) => {
             let escape = string(&char::from(byte).to_string());
@@ -174,22 +178,42 @@ fn quote_evidence(dialect: &Dialect) -> String {
     }
 }
 
-fn misfits(survey: &Survey) -> Vec<String> {
-    let mut lines = Vec::new();
+fn misfits(report: &Report<'_>) -> Vec<String> {
+    let survey = report.survey;
     if survey.misfits.is_empty() && survey.broken.is_none() {
-        return vec!["# Every record fits.".to_owned()];
+        let text = match (survey.records, report.request.sample) {
+            (0, _) => "# There is no record to look at.",
+            (_, None) => "# Every record fits.",
+            (_, Some(_)) => "# Every record that was looked at fits.",
+        };
+        return vec![text.to_owned()];
     }
-    lines.push("# What does not fit, and goes to quarantine:".to_owned());
+    let mut lines = Vec::new();
+    if !survey.misfits.is_empty() {
+        lines.push("# What does not fit, and goes to quarantine:".to_owned());
+    }
     for misfit in &survey.misfits {
         lines.push(format!("#   {}: {}", misfit.code, places(misfit)));
         if let Some(hint) = hint(&misfit.code) {
             lines.push(format!("#     {hint}"));
         }
     }
+    lines.extend(footer_hint(report));
     if let Some(problem) = &survey.broken {
-        lines.push(format!("#   the rest of the file: {}", one_line(problem)));
+        lines.push(format!("# Only a part was looked at: {}", one_line(problem)));
     }
     lines
+}
+
+/// A few records at the end that do not fit may be a footer.
+fn footer_hint(report: &Report<'_>) -> Option<String> {
+    let Survey { records, misfits_at_end, broken, .. } = report.survey;
+    let is_end = broken.is_none() && report.request.sample.is_none();
+    let may_be_footer = (1..=FOOTER_RECORDS_MAX).contains(misfits_at_end);
+    (is_end && may_be_footer && misfits_at_end < records).then(|| match misfits_at_end {
+        1 => "#   if the last record is no data: skip_footer = 1".to_owned(),
+        count => format!("#   if the last {count} records are no data: skip_footer = {count}"),
+    })
 }
 
 fn places(misfit: &Misfit) -> String {
@@ -208,6 +232,8 @@ fn hint(code: &Code) -> Option<&'static str> {
         Some("ragged = \"pad\" takes the fields that are missing as NULL")
     } else if *code == Code::STRAY_QUOTE {
         Some("stray_quotes = \"keep\" takes such quotes as text")
+    } else if *code == Code::FIELD_TOO_LARGE {
+        Some("max_field = \"2MiB\" takes fields up to that")
     } else if *code == Code::BAD_UTF8 || *code == Code::BAD_ENCODING {
         Some("if there are many, it is another encoding: try --encoding")
     } else {

@@ -2,7 +2,7 @@
 //!
 //! What it finds is a proposal: the numbers that it rests on are told with it.
 
-use memchr::memmem;
+use memchr::{memchr2, memmem};
 
 use super::InspectError;
 use super::trial::{Sample, Trial};
@@ -55,6 +55,29 @@ pub(super) struct Sniffed {
 
 /// Finds the dialect.
 pub(super) fn sniff(sample: Sample<'_>, given: Given<'_>) -> Result<Sniffed, InspectError> {
+    let Some((named, line_end)) = named_delimiter(sample.text) else {
+        return sniff_records(sample, given);
+    };
+    let sample = Sample { text: &sample.text[line_end..], ..sample };
+    let given = Given { delimiter: given.delimiter.or(Some(&named)), ..given };
+    let sniffed = sniff_records(sample, given)?;
+    Ok(Sniffed { skip_rows: sniffed.skip_rows + 1, ..sniffed })
+}
+
+/// What a first line such as `sep=;` says, which Excel writes and reads, and where it ends.
+fn named_delimiter(text: &[u8]) -> Option<(Delimiter, usize)> {
+    const KEY: &[u8] = b"sep=";
+    let end = memchr2(b'\r', b'\n', text)?;
+    let (key, delimiter) = text[..end].split_at_checked(KEY.len())?;
+    if !key.eq_ignore_ascii_case(KEY) {
+        return None;
+    }
+    let delimiter = std::str::from_utf8(delimiter).ok()?.parse().ok()?;
+    let line_end = if text[end..].starts_with(b"\r\n") { end + 2 } else { end + 1 };
+    Some((delimiter, line_end))
+}
+
+fn sniff_records(sample: Sample<'_>, given: Given<'_>) -> Result<Sniffed, InspectError> {
     let mut found = try_delimiters(sample, given)?;
     let mut dialect = found.dialect;
     if has_comments(&found.trial) {

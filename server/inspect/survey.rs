@@ -29,6 +29,8 @@ pub(super) struct Survey {
     /// Records, right and wrong.
     pub(super) records: u64,
     pub(super) misfits: Vec<Misfit>,
+    /// Records at the end that do not fit.
+    pub(super) misfits_at_end: u64,
     /// Why the rest of the file could not be read.
     pub(super) broken: Option<String>,
 }
@@ -79,6 +81,7 @@ fn read_all<R: Read>(
         names: header.names,
         records: 0,
         misfits: Vec::new(),
+        misfits_at_end: 0,
         broken: None,
     };
     let not_decodable = if header.encoding == UTF_8 { Code::BAD_UTF8 } else { Code::BAD_ENCODING };
@@ -98,8 +101,10 @@ fn read_all<R: Read>(
         survey.records += 1;
         if let Some(code) = misfit(&record, field_count, &not_decodable) {
             survey.note(code, record.place());
+            survey.misfits_at_end += 1;
             continue;
         }
+        survey.misfits_at_end = 0;
         for (index, column) in survey.columns.iter_mut().enumerate() {
             column.take(record.value(index), probes);
         }

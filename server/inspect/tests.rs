@@ -158,6 +158,23 @@ fn utf16_and_archives_are_read() {
 }
 
 #[test]
+fn records_at_the_end_may_be_a_footer() {
+    let (text, _) = inspect("a.csv", b"id;name\n1;x\n2;y\nTotal: 2\n");
+    assert_lines(&text, &["#   if the last record is no data: skip_footer = 1"]);
+    let (text, _) = inspect("a.csv", b"id;name\n1;x\n2\n3;y\n");
+    assert!(!text.contains("skip_footer"), "{text}");
+    let (text, _) = inspect("a.csv", b"id;name\n");
+    assert_lines(&text, &["# There is no record to look at."]);
+}
+
+#[test]
+fn a_line_that_names_the_delimiter_is_skipped() {
+    let (text, settings) = inspect("a.csv", b"sep=;\r\nid;name\r\n1;x\r\n2;y\r\n");
+    assert_lines(&text, &["delimiter = \";\"", "skip_rows = 1", "id = \"smallint\""]);
+    assert_eq!(settings.datasets[0].layout.skip_rows, 1);
+}
+
+#[test]
 fn a_sample_ends_early() {
     let mut content = b"id\n".to_vec();
     content.extend_from_slice(&b"123456\n".repeat(1000));
@@ -175,11 +192,27 @@ fn what_cannot_be_inspected_is_said() {
     };
     assert!(refusal(folder.path().join("gone.csv")).contains("cannot be read"));
     assert!(refusal(folder.path().to_owned()).contains("is not a file"));
-    for (content, expected) in [("", "is empty"), ("\u{FEFF}", "no record"), ("\n\n", "no record")]
-    {
+    let refused = [
+        ("", "is empty"),
+        ("\u{FEFF}", "no record"),
+        ("\n\n", "no record"),
+        ("PK\u{3}\u{4}\u{14}\0\u{6}\0", "is no text"),
+    ];
+    for (content, expected) in refused {
         let file = folder.path().join("empty.csv");
         std::fs::write(&file, content).expect("file is written");
         let refusal = refusal(file);
         assert!(refusal.contains(expected), "{refusal}");
     }
+}
+
+#[test]
+fn more_columns_than_can_be_read_are_refused() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("wide.csv");
+    std::fs::write(&file, "1,".repeat(3000)).expect("file is written");
+    let mut request = request(&file);
+    request.delimiter = Some(",".parse().expect("it is one"));
+    let refusal = act(&request).expect_err("it is refused").to_string();
+    assert!(refusal.contains("3001 fields"), "{refusal}");
 }

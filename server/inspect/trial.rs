@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use encoding_rs::UTF_8;
 use ferry::position::Position;
+use ferry::wire::COLUMNS_MAX;
 
 use crate::delimited::{Dialect, Record, RecordReader, TextInput};
 
@@ -109,7 +110,9 @@ impl Trial {
 
     fn count(&mut self) {
         let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
-        for record in self.records.iter().filter(|record| !record.is_damaged && record.fields > 1) {
+        let may_be_row =
+            |record: &&Seen| !record.is_damaged && (2..=COLUMNS_MAX).contains(&record.fields);
+        for record in self.records.iter().filter(may_be_row) {
             *counts.entry(record.fields).or_default() += 1;
         }
         if let Some((fields, count)) = counts.into_iter().max_by_key(|(_, count)| *count) {

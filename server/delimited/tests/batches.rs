@@ -37,14 +37,10 @@ fn columns(types: &[(&str, &str)]) -> Vec<WantedColumn> {
 fn range(file: &[u8], layout: &Layout) -> (Position, Position) {
     let header = read_header(file, layout).unwrap().unwrap();
     let start = header.end;
-    let input = TextInput::new(&file[offset(start)..], header.encoding, start.byte_offset);
-    let request = CutRequest {
-        start,
-        from: start,
-        target_split_bytes: u64::MAX,
-        last: LastRecord::Take,
-        skip_footer: layout.skip_footer,
-    };
+    let input = TextInput::new(&file[offset(start)..], header.encoding, start.byte_offset)
+        .without_footer(layout.skip_footer);
+    let request =
+        CutRequest { start, from: start, target_split_bytes: u64::MAX, last: LastRecord::Take };
     let cuts = cut(input, &layout.dialect, header.names.len(), &request);
     assert!(cuts.failure.is_none());
     (start, cuts.ranges.last().map_or(start, |range| range.end))
@@ -63,7 +59,8 @@ fn read_range(
     bytes_max: usize,
 ) -> Result<Vec<Chunk>, DelimitedError> {
     let header = read_header(file, layout)?.unwrap();
-    let input = TextInput::new(&file[offset(start)..], header.encoding, start.byte_offset);
+    let input = TextInput::new(&file[offset(start)..], header.encoding, start.byte_offset)
+        .without_footer(layout.skip_footer);
     let mut reader = BatchReader::new(input, layout, &header, columns, start, end, bytes_max)?;
     let mut chunks = Vec::new();
     while let Some(chunk) = reader.next_chunk()? {

@@ -91,6 +91,54 @@ fn a_sound_field_of_several_lines_is_never_taken_apart() {
 }
 
 #[test]
+fn other_damage_behind_an_open_quote_costs_rows_of_its_own() {
+    let good = "g,h,i\nj,k,l\nm,n,o\n";
+    let expected = ["!stray_quote", "d|e|f", "p|q", "g|h|i"];
+    let file = format!("a,\"b,c\nd,e,f\np,q\n{good}r,\"s\",t\n");
+    let found = outcomes(&Reading::plain().with_fields(3), &file);
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found} is not {expected}");
+    }
+    let file = format!("a,\"b,c\np,q\n{good}");
+    check(3, &file, &["!unclosed_quote a,\\\"b,c\\n", "p|q", "g|h|i", "j|k|l", "m|n|o"]);
+}
+
+#[test]
+fn a_row_whose_field_begins_with_a_delimiter_is_not_taken_for_an_end() {
+    let good = "g,h,i\nj,k,l\n";
+    let file = format!("a,\"b,c\nd,\",e\",f\n{good}");
+    check(3, &file, &["!stray_quote a,\\\"b,c\\n", "d|,e|f", "g|h|i", "j|k|l"]);
+    let file = format!("a,\"b,c\nd,\"\ne\",f\n{good}");
+    check(3, &file, &["!unclosed_quote a,\\\"b,c\\n", "d|\\ne|f", "g|h|i", "j|k|l"]);
+}
+
+#[test]
+fn a_field_that_seems_to_close_on_its_line_may_go_on() {
+    let file = "1,2,,\"Ann,\"one\ntwo, three\",5,t\n1,2,3,4,5,6\n1,2,3,4,5,6\n1,2,3,4,5,6\n";
+    let damaged = "!stray_quote 1,2,,\\\"Ann,\\\"one\\ntwo, three\\\",5,t\\n";
+    check(6, file, &[damaged, "1|2|3|4|5|6", "1|2|3|4|5|6", "1|2|3|4|5|6"]);
+}
+
+#[test]
+fn delimiters_inside_closed_quotes_do_not_hide_a_row() {
+    let row = "1,\"A, B\",\"x\n";
+    let file = format!("{row}{row}g,h,i\nj,k,l\nm,n,o\n");
+    let found = outcomes(&Reading::plain().with_fields(3), &file);
+    assert_eq!(found.len(), 5, "{found:?}");
+    assert_eq!(found[2..], ["g|h|i", "j|k|l", "m|n|o"]);
+}
+
+#[test]
+fn many_damaged_rows_take_no_more_time_than_good_ones() {
+    for row in ["\"a\n", "1,2,\"x\n", "\"\"\"a\n", "\"a,b\n"] {
+        let file = format!("1,2\n3,4\n{}", row.repeat(50_000));
+        let began = std::time::Instant::now();
+        let records = Reading::plain().with_fields(2).read_all(file.as_bytes());
+        assert!(records.len() > 10_000 && began.elapsed().as_secs() < 5, "{row:?}");
+    }
+}
+
+#[test]
 fn blank_lines_behind_a_damaged_row_are_no_part_of_it() {
     check(2, "a,\"b\n\n\nc,d\n", &["!unclosed_quote a,\\\"b\\n", "c|d"]);
 }

@@ -77,7 +77,7 @@ impl Reading {
 
     fn cut(&self, file: &[u8], from: Position, target: u64, last: LastRecord) -> Cuts {
         let start = Position::default();
-        let request = CutRequest { start, from, target_split_bytes: target, last, skip_footer: 0 };
+        let request = CutRequest { start, from, target_split_bytes: target, last };
         let count = self.field_count.unwrap_or(1);
         cut_with_window(self.input(file, start), &self.dialect, count, &request, 1)
     }

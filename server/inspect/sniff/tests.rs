@@ -81,6 +81,22 @@ fn lines_before_the_header_are_skipped() {
 }
 
 #[test]
+fn a_first_line_may_name_the_delimiter() {
+    for text in ["sep=;\r\nid;name\r\n1;x\r\n", "SEP=|\nid|name|sum\n1|x,y|2\n"] {
+        let found = sniffed(text);
+        assert_eq!((found.skip_rows, found.matching), (1, 2), "{text:?}");
+    }
+    assert_eq!(delimiter("sep=|\na|b;c\n1|2;3\n"), "|");
+    assert_eq!(sniffed("sep=\n1\n2\n").skip_rows, 0);
+}
+
+#[test]
+fn words_of_a_long_text_are_no_columns() {
+    let text = "word ".repeat(2000);
+    assert_eq!(sniffed(&text).field_count, 1);
+}
+
+#[test]
 fn comments_are_found_but_not_a_header_with_a_hash() {
     let found = sniffed("# made by hand\nid,day,sum\n1,2,3\n# more\n4,5,6\n");
     assert_eq!((found.dialect.comment.as_str(), found.skip_rows), ("#", 0));
