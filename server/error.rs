@@ -140,6 +140,8 @@ impl RequestError {
             return Self::Stopping;
         }
         match archive_error(&source) {
+            // The bytes that were there when it was opened are not there any more.
+            None if source.kind() == ErrorKind::UnexpectedEof => Self::FileChanged { file },
             None => Self::FileUnreadable { file, source },
             Some(error) if error.is_too_large() => {
                 Self::ArchiveTooLarge { file, problem: error.to_string() }

@@ -33,13 +33,13 @@ pub(crate) fn inspection(text: &str) {
 }
 
 /// Says how much of a file's content is read, on one line of standard error.
-pub(crate) fn progress(bytes: u64) {
+fn progress(bytes: u64) {
     let mut err = std::io::stderr().lock();
     let _ = write!(err, "\rread {:<12}", ByteSize(bytes).to_string()).and_then(|()| err.flush());
 }
 
 /// Ends the line of [`progress`].
-pub(crate) fn progress_end() {
+fn progress_end() {
     let _ = writeln!(std::io::stderr().lock());
 }
 
@@ -60,7 +60,12 @@ impl Progress {
 
     /// So many bytes more are read.
     pub(crate) fn advance(&mut self, bytes: u64) {
-        self.bytes += bytes;
+        self.tell(self.bytes + bytes);
+    }
+
+    /// So many bytes are read in all.
+    pub(crate) fn tell(&mut self, bytes: u64) {
+        self.bytes = bytes;
         if self.is_watched && self.said_at.elapsed() >= QUIET_TIME {
             progress(self.bytes);
             self.said_at = Instant::now();

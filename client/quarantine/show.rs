@@ -89,12 +89,12 @@ fn raw_command(entry: &Entry) -> String {
     // In single quotes a shell takes everything as it is, but a single quote.
     let file = printable(&entry.file).replace('\'', r"'\''");
     let first = entry.byte_start.saturating_add(1);
-    let program = match file.rsplit_once('.') {
-        Some((_, "gz")) => "gzip",
-        Some((_, "zst")) => "zstd",
-        _ => return format!("tail -c +{first} '{file}' | head -c {length}"),
-    };
-    format!("{program} -dc '{file}' | tail -c +{first} | head -c {length}")
+    match file.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("csv" | "tsv" | "txt") => format!("tail -c +{first} '{file}' | head -c {length}"),
+        Some("zst") => format!("zstd -dc '{file}' | tail -c +{first} | head -c {length}"),
+        // With -f gzip gives what is no archive as it is.
+        _ => format!("gzip -dcf '{file}' | tail -c +{first} | head -c {length}"),
+    }
 }
 
 #[cfg(test)]

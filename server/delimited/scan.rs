@@ -148,6 +148,10 @@ impl Scanner {
                     LineEnd::More => return Step::More,
                 }
             } else if Some(byte) == self.dialect.quote {
+                // The field of several lines before it may have closed too early.
+                if run.spans_lines && self.dialect.stray_quotes == StrayQuotes::Refuse {
+                    return Step::Doubt(Doubt::Garbage);
+                }
                 run.quotes += 1;
                 if run.stray == Stray::None {
                     run.stray = Stray::Inside;
@@ -268,9 +272,8 @@ impl Scanner {
         fields: &mut Vec<Span>,
     ) -> Scanned {
         let refuses = self.dialect.stray_quotes == StrayQuotes::Refuse;
-        // A field that seemed to close may go on, on its line or over several.
-        let is_odd = run.stray == Stray::Glued && run.quotes % 2 == 1;
-        if is_odd || (run.stray != Stray::None && refuses && run.spans_lines) {
+        // The field that seemed to close on its line may go on behind it.
+        if run.stray == Stray::Glued && run.quotes % 2 == 1 {
             return Scanned::Doubtful(Doubt::Garbage);
         }
         if self.dialect.has_trailing_delimiter

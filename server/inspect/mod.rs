@@ -24,9 +24,8 @@ mod times;
 mod toml_text;
 mod trial;
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use ferry::wire::COLUMNS_MAX;
 
@@ -34,7 +33,7 @@ use crate::catalog::open_file::OpenFile;
 use crate::cli::InspectRequest;
 use crate::delimited::{Layout, Ragged};
 use crate::error::RequestError;
-use crate::output;
+use crate::output::Progress;
 use column::Probes;
 use header::HeaderGiven;
 use infer::Choice;
@@ -47,8 +46,6 @@ use trial::Sample;
 const HEAD_BYTES: u64 = 1024 * 1024;
 const NO_TEXT: &str = "it is no text, by the many control characters in it: export it as CSV, or \
      say --encoding if it is text";
-/// Shorter than this, nobody asks how far it is.
-const QUIET_TIME: Duration = Duration::from_secs(1);
 
 /// Why a file cannot be inspected.
 #[derive(Debug, thiserror::Error)]
@@ -164,32 +161,4 @@ fn read_head(file: &OpenFile, path: &str) -> Result<(Vec<u8>, bool), InspectErro
     let is_whole = outcome.is_ok() && head.len() <= head_bytes;
     head.truncate(head_bytes);
     Ok((head, is_whole))
-}
-
-/// Says from time to time how far it is, if somebody watches.
-struct Progress {
-    is_watched: bool,
-    said_at: Instant,
-    has_said: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        let is_watched = std::io::stderr().is_terminal();
-        Self { is_watched, said_at: Instant::now(), has_said: false }
-    }
-
-    fn tell(&mut self, bytes: u64) {
-        if self.is_watched && self.said_at.elapsed() >= QUIET_TIME {
-            output::progress(bytes);
-            self.said_at = Instant::now();
-            self.has_said = true;
-        }
-    }
-
-    fn end(&self) {
-        if self.has_said {
-            output::progress_end();
-        }
-    }
 }

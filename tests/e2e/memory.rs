@@ -79,7 +79,7 @@ fn measure(size: u64) -> Peaks {
 
 #[test]
 fn a_larger_file_takes_no_more_memory() {
-    let (small, large) = if is_soak() { (200, 2_000) } else { (60, 240) };
+    let (small, large) = if is_soak() { (200, 2_000) } else { (120, 240) };
     let small = measure(small * MEGABYTE);
     let large = measure(large * MEGABYTE);
     for (program, small, large) in

@@ -20,6 +20,8 @@ use crate::delimited::scan::{Doubt, Extent, Scanned};
 const LINES_MAX: usize = 64;
 /// Records behind a damaged one that are looked at.
 const WITNESSES: usize = 3;
+/// From so many fields on, one right record is enough: few lines of prose look like it.
+const FIELDS_WIDE: usize = 4;
 /// Right records inside a record that show that it is none.
 const INNER_WITNESSES: usize = 2;
 
@@ -30,24 +32,46 @@ struct Outlook {
     right: usize,
     /// Those that have another number of fields, and no doubtful quote.
     ragged: usize,
-    /// Whether a record was met that is neither.
-    is_troubled: bool,
-    /// Whether the text ended before there were enough.
-    is_at_end: bool,
-    /// Whether more text cannot change it.
-    is_final: bool,
+    /// Whether the first one is right, quotes and all.
+    begins_right: bool,
+    ending: Ending,
+}
+
+/// Why no more records are looked at.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// There were enough.
+    #[default]
+    Enough,
+    /// The text has ended.
+    AtEnd,
+    /// One has doubtful quotes.
+    Trouble,
+    /// One does not end where the longest record that began here would.
+    TooLong,
 }
 
 impl Outlook {
-    /// Whether a damaged record can end here.
-    fn is_clear(self) -> bool {
-        !self.is_troubled && self.ragged == 0
+    /// Whether a damaged record of a file with so many columns can end here.
+    fn is_clear(self, columns: Option<usize>) -> bool {
+        let is_wide = columns.is_some_and(|columns| columns >= FIELDS_WIDE);
+        (!self.is_troubled() && self.ragged == 0) || (is_wide && self.begins_right)
     }
 
     /// The same of a record whose first line alone has the right number of
     /// fields: then other damage may follow, if no quote goes on in it.
     fn is_fair(self) -> bool {
-        !self.is_troubled && (self.right > 0 || (self.is_at_end && self.ragged == 0))
+        let is_last = self.ending == Ending::AtEnd && self.ragged == 0;
+        !self.is_troubled() && (self.right > 0 || is_last)
+    }
+
+    fn is_troubled(self) -> bool {
+        matches!(self.ending, Ending::Trouble | Ending::TooLong)
+    }
+
+    /// Whether more text cannot change it.
+    fn is_final(self) -> bool {
+        matches!(self.ending, Ending::Enough | Ending::Trouble)
     }
 }
 
@@ -82,17 +106,15 @@ impl Framer {
         extent: Extent,
         is_cut: bool,
     ) -> Framed {
-        if extent.is_glued {
+        if extent.is_glued || extent.damage == Some(Damage::StrayQuote) {
             return self.recover(text, start, Doubt::Garbage, is_cut);
         }
-        match self.first_line(text, start, extent, is_cut) {
-            Some(framed) => framed,
-            None => {
-                let frame = whole(text, extent);
-                // The end of the text may have helped to tell.
-                Framed::Record(Frame { is_open: frame.is_open || text.is_whole, ..frame })
-            }
+        if let Some(framed) = self.first_line(text, start, extent, is_cut) {
+            return framed;
         }
+        let frame = whole(text, extent);
+        // The end of the text may have helped to tell.
+        Framed::Record(Frame { is_open: frame.is_open || text.is_whole, ..frame })
     }
 
     /// The first line of a record over several lines, if those behind it are
@@ -126,7 +148,7 @@ impl Framer {
         }
         match self.outlook(text, next, is_cut) {
             None => Some(Framed::More),
-            Some(outlook) if outlook.is_clear() => {
+            Some(outlook) if outlook.is_clear(self.field_count) => {
                 self.fields.clear();
                 let frame = damaged(content_end, next, Damage::UnclosedQuote, is_open);
                 Some(Framed::Record(frame))
@@ -216,12 +238,12 @@ impl Framer {
                 let Some(outlook) = self.outlook(text, next, is_cut) else {
                     return Ok(Framed::More);
                 };
-                if outlook.is_clear() || (is_complete && outlook.is_fair()) {
+                if outlook.is_clear(self.field_count) || (is_complete && outlook.is_fair()) {
                     // The end of the text may have helped to tell.
                     let is_open = text.is_whole;
                     return Ok(Framed::Record(damaged(content_end, next, damage, is_open)));
                 }
-                if outlook.is_final {
+                if outlook.is_final() {
                     self.refute(at, next);
                 }
             }
@@ -246,16 +268,21 @@ impl Framer {
         let Some(count) = self.field_count else {
             return Some(outlook);
         };
-        let troubled = |outlook| Outlook { is_troubled: true, ..outlook };
+        let too_long = |outlook| is_cut.then_some(Outlook { ending: Ending::TooLong, ..outlook });
         let mut at = from;
         for _ in 0..WITNESSES {
             match self.next_record(text, at) {
                 LineEnd::At(start) => at = start,
-                LineEnd::None => return Some(Outlook { is_at_end: true, ..outlook }),
-                LineEnd::More => return is_cut.then(|| troubled(outlook)),
+                LineEnd::None => return Some(Outlook { ending: Ending::AtEnd, ..outlook }),
+                LineEnd::More => return too_long(outlook),
             }
             at = match self.witness(text, at, count) {
-                Witness::Right(end) | Witness::Plausible(end) => {
+                Witness::Right(end) => {
+                    outlook.begins_right |= outlook.right + outlook.ragged == 0;
+                    outlook.right += 1;
+                    end
+                }
+                Witness::Plausible(end) => {
                     outlook.right += 1;
                     end
                 }
@@ -263,14 +290,13 @@ impl Framer {
                     outlook.ragged += 1;
                     end
                 }
-                Witness::Trouble => {
-                    return Some(Outlook { is_final: true, ..troubled(outlook) });
-                }
-                Witness::TooLittle => return is_cut.then(|| troubled(outlook)),
+                Witness::Trouble => return Some(Outlook { ending: Ending::Trouble, ..outlook }),
+                Witness::TooLittle => return too_long(outlook),
             };
         }
-        outlook.is_at_end = text.is_whole && at == text.bytes.len();
-        outlook.is_final = !outlook.is_at_end;
+        if text.is_whole && at == text.bytes.len() {
+            outlook.ending = Ending::AtEnd;
+        }
         Some(outlook)
     }
 
@@ -284,6 +310,9 @@ impl Framer {
                 if !extent.spans_lines {
                     return Witness::Ragged(extent.end);
                 }
+            }
+            Scanned::Record(extent) if self.tried.len() == count => {
+                return Witness::Plausible(extent.end);
             }
             Scanned::Record(_) | Scanned::Doubtful(_) => {}
         }

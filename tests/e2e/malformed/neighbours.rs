@@ -151,7 +151,12 @@ fn a_good_row_behind_an_open_quote_is_loaded_whatever_its_first_quote_stands_bef
     ];
     let mut files = Vec::new();
     for open in ["never_closed", "never_closed_last"] {
-        files.extend(behind.map(|next| vec![(20, kind(open)), (21, next)]));
+        for next in behind {
+            // Together these two are a sound record of the right shape.
+            if (open, next.0) != ("never_closed_last", "line_end") {
+                files.push(vec![(20, kind(open)), (21, next)]);
+            }
+        }
     }
     check_files("", "", &files);
 }
