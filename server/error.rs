@@ -170,7 +170,11 @@ impl RequestError {
 
     /// Whether it keeps one file from being read, and says nothing of the others.
     pub(crate) fn is_of_one_file(&self) -> bool {
-        self.is_of_archive() || matches!(self, Self::BadHeader { .. } | Self::FileUnreadable { .. })
+        let is_of_file = matches!(
+            self,
+            Self::BadHeader { .. } | Self::FileChanged { .. } | Self::FileUnreadable { .. }
+        );
+        is_of_file || self.is_of_archive()
     }
 
     /// Whether the file is not there any more.

@@ -72,8 +72,7 @@ impl SplitReader {
         let offset = position.byte_offset;
         let content = content_from(&file, dataset, disk_bytes, offset, is_unwanted)?;
         let reader = BatchReader::new(
-            TextInput::new(content, header.encoding, offset)
-                .without_footer(dataset.layout.skip_footer),
+            TextInput::new(content, header.encoding, offset).without_footer(&dataset.layout),
             &dataset.layout,
             &header,
             dataset.reading(&columns),

@@ -15,12 +15,14 @@ pub(crate) struct UnreadableFiles {
     pub(crate) problems: Vec<FileProblem>,
     /// How they leave the run.
     pub(crate) left: RunLeft,
+    /// Other files that wait for them, since files are loaded in their order.
+    pub(crate) held_up: usize,
 }
 
 /// How files that cannot be read leave a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunLeft {
-    /// Everything else is loaded, and the run is finished.
+    /// Everything else is loaded, but what waits for them, and the run is finished.
     Finished,
     /// Everything else is loaded; the run waits for the rest of the files.
     Open(RunId),
@@ -36,11 +38,13 @@ pub(crate) enum RunLeft {
 
 impl fmt::Display for UnreadableFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = match self.problems.len() {
-            1 => "1 file".to_owned(),
-            count => format!("{count} files"),
-        };
+        let count = counted(self.problems.len());
         match self.left {
+            RunLeft::Finished if self.held_up > 0 => write!(
+                f,
+                "everything is loaded but the rest of {count}, which cannot be read, and {} behind, because files are loaded in their order: ",
+                counted(self.held_up)
+            )?,
             RunLeft::Finished => {
                 write!(f, "everything is loaded but the rest of {count}, which cannot be read: ")?;
             }
@@ -65,7 +69,8 @@ impl fmt::Display for UnreadableFiles {
             }
         }
         self.list(f)?;
-        write!(f, ": {}", self.advice())
+        // What a problem says may end with an advice too.
+        write!(f, "; {}", self.advice())
     }
 }
 
@@ -96,7 +101,7 @@ impl UnreadableFiles {
                     advice.push("put a file that is gone back, or give up what is left of it with --give-up-missing");
                 }
                 if has("FILE_CHANGED") {
-                    advice.push("what becomes of a file that was rewritten, load.rewritten says when the job is run again");
+                    advice.push("run the job again to load what is left: of a file that was rewritten, as load.rewritten says");
                 }
                 let is_broken = |problem: &FileProblem| {
                     !matches!(problem.reason.as_str(), "FILE_NOT_FOUND" | "FILE_CHANGED")
@@ -108,6 +113,10 @@ impl UnreadableFiles {
         }
         advice.join("; ")
     }
+}
+
+fn counted(files: usize) -> String {
+    if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
 }
 
 #[cfg(test)]
@@ -123,7 +132,7 @@ mod tests {
     fn text(reasons: &[&str], left: RunLeft) -> String {
         let numbered = reasons.iter().enumerate();
         let problems = numbered.map(|(number, reason)| problem(number, reason)).collect();
-        UnreadableFiles { problems, left }.to_string()
+        UnreadableFiles { problems, left, held_up: 0 }.to_string()
     }
 
     #[test]
@@ -131,7 +140,7 @@ mod tests {
         assert_eq!(
             text(&["ARCHIVE_DAMAGED"], RunLeft::Finished),
             "everything is loaded but the rest of 1 file, which cannot be read: \
-             file \"0.csv\" is no good: mend what is broken, and run the job again"
+             file \"0.csv\" is no good; mend what is broken, and run the job again"
         );
         let open = text(&["FILE_NOT_FOUND", "FILE_CHANGED"], RunLeft::Open(RunId(3)));
         for part in
@@ -140,6 +149,18 @@ mod tests {
             assert!(open.contains(part), "{part} is missing in: {open}");
         }
         assert!(!open.contains("mend"), "{open}");
+    }
+
+    #[test]
+    fn files_that_wait_for_others_are_counted() {
+        let problems = vec![problem(0, "ARCHIVE_DAMAGED")];
+        let files = UnreadableFiles { problems, left: RunLeft::Finished, held_up: 2 };
+        assert_eq!(
+            files.to_string(),
+            "everything is loaded but the rest of 1 file, which cannot be read, and 2 files behind, \
+             because files are loaded in their order: file \"0.csv\" is no good; \
+             mend what is broken, and run the job again"
+        );
     }
 
     #[test]

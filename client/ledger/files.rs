@@ -26,6 +26,8 @@ pub(crate) struct KnownFile {
     pub(crate) columns: Option<Vec<Column>>,
     /// Why it could not be read to its end when it was planned last.
     pub(crate) problem: Option<FileProblem>,
+    /// Whether a record of it is dealt with: until then nothing depends on its content.
+    pub(crate) is_begun: bool,
 }
 
 /// Why a file cannot be read, or not to its end.
@@ -57,7 +59,9 @@ pub(crate) async fn known(
 ) -> Result<Vec<KnownFile>, LedgerError> {
     let rows = sqlx::query(
         "SELECT file_id, name, fingerprint_bytes, fingerprint_hash, modified_unix_nanos,
-                planned_byte, planned_row, columns::text AS columns, problem_reason, problem
+                planned_byte, planned_row, columns::text AS columns, problem_reason, problem,
+                EXISTS (SELECT FROM ferry.split
+                        WHERE split.file_id = file.file_id AND next_row > start_row) AS is_begun
          FROM ferry.file
          WHERE job = $1 AND dataset = $2 AND superseded_at IS NULL ORDER BY name",
     )
@@ -74,6 +78,7 @@ pub(crate) async fn known(
             planned_to: read_position(row, "planned_byte", "planned_row")?,
             columns: read_columns(row)?,
             problem: read_problem(row)?,
+            is_begun: row.try_get("is_begun")?,
         });
     }
     Ok(files)

@@ -25,8 +25,6 @@ pub(crate) struct PlannedContent {
     pub(crate) fingerprint: Fingerprint,
     /// Its header with the dataset's types; empty if it has none yet.
     pub(crate) columns: Vec<Column>,
-    /// Whether the source found it as the ledger knows it, and looked no further.
-    pub(crate) is_unchanged: bool,
     /// Why it cannot be read to its end.
     pub(crate) problem: Option<FileProblem>,
 }
@@ -175,15 +173,14 @@ fn header(before: Option<&KnownFile>, planned: &[Column]) -> Option<Vec<Column>>
     Some(planned.to_vec())
 }
 
-/// What is wrong with the file now; of one that is unchanged the source may not say it again.
+/// What is wrong with the file now: what the source says, or does not say any more.
 fn problem(before: Option<&KnownFile>, planned: &PlannedContent) -> Option<FileProblem> {
-    let told = planned.problem.clone();
     match before {
+        // A worker with an older plan knows less.
         Some(before) if before.fingerprint.size_bytes > planned.fingerprint.size_bytes => {
             before.problem.clone()
         }
-        Some(before) if planned.is_unchanged => told.or_else(|| before.problem.clone()),
-        _ => told,
+        _ => planned.problem.clone(),
     }
 }
 

@@ -87,7 +87,11 @@ fn record_lines(record: Option<&Value>) -> Vec<String> {
 fn raw_command(entry: &Entry) -> String {
     let length = entry.byte_end.saturating_sub(entry.byte_start);
     // In single quotes a shell takes everything as it is, but a single quote.
-    let file = printable(&entry.file).replace('\'', r"'\''");
+    let mut file = printable(&entry.file).replace('\'', r"'\''");
+    if file.starts_with('-') {
+        // No command takes that for an option.
+        file.insert_str(0, "./");
+    }
     let first = entry.byte_start.saturating_add(1);
     match file.rsplit_once('.').map(|(_, ending)| ending) {
         Some("csv" | "tsv" | "txt") => format!("tail -c +{first} '{file}' | head -c {length}"),
@@ -129,6 +133,14 @@ mod tests {
     fn the_command_skips_to_the_first_byte_and_takes_the_record() {
         let expected = r"tail -c +21 '2024/it'\''s.csv' | head -c 11";
         assert_eq!(raw_command(&entry()), expected);
+    }
+
+    #[test]
+    fn a_file_name_is_no_option() {
+        let named = |file: &str| raw_command(&Entry { file: file.to_owned(), ..entry() });
+        assert_eq!(named("-n.csv"), "tail -c +21 './-n.csv' | head -c 11");
+        assert_eq!(named("-n.csv.gz"), "gzip -dcf './-n.csv.gz' | tail -c +21 | head -c 11");
+        assert_eq!(named("-n.csv.zst"), "zstd -dc './-n.csv.zst' | tail -c +21 | head -c 11");
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl Source {
             name: file.name.clone(),
             fingerprint: Some((&file.fingerprint).into()),
             planned_to: Some(file.planned_to.into()),
+            had_problem: file.problem.is_some(),
         };
         let request = proto::PlanTransferRequest {
             dataset: dataset.to_owned(),

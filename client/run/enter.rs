@@ -8,17 +8,15 @@ use std::collections::HashMap;
 use ferry::wire::generated::FileState;
 use sqlx::{Connection as _, PgConnection};
 
-use super::crew::claim_order;
+use super::order::{Turn, Turns};
 use super::survey::Survey;
 use crate::clean;
 use crate::columns::{self, ColumnPlan, TargetPlan};
 use crate::error::ClientError;
 use crate::job::{Job, Mode, RewrittenPolicy};
-use crate::ledger::accounts::{BegunFile, begun};
 use crate::ledger::files::{self, FileProblem, KnownFile};
 use crate::ledger::register::{PlannedContent, Registration, register};
 use crate::ledger::runs::{self, OldRules, OpenedRun, RunFacts};
-use crate::ledger::splits::ClaimOrder;
 use crate::ledger::{LedgerError, RunId, encode_columns, keys};
 use crate::load::replace::{self, LoadedColumn, Replacement};
 use crate::receive::PlannedFile;
@@ -30,6 +28,8 @@ pub(super) struct Entered {
     pub(super) replacements: Vec<Replacement>,
     /// Names of the constraints of those tables, by those of the tables that are filled.
     pub(super) constraint_names: HashMap<String, String>,
+    /// Files that wait for one before them, which cannot be read to its end.
+    pub(super) held_up: usize,
 }
 
 /// Enters the run that is wanted; `None` if there is none.
@@ -67,7 +67,7 @@ pub(super) async fn enter(
         refuse_partial_plan(job, survey, &mut transaction).await?;
     }
     make_incoming(&replacements, &opened, &mut transaction).await?;
-    write_news(job, survey, &opened, &mut transaction).await?;
+    let held_up = write_news(job, survey, &opened, &mut transaction).await?;
     transaction.commit().await?;
     tracing::info!(run = %run_id, resumed = is_resumed, "run opened");
     if !replacements.is_empty() {
@@ -77,7 +77,7 @@ pub(super) async fn enter(
     for Replacement { target, incoming, .. } in &replacements {
         constraint_names.extend(replace::constraint_names(connection, target, incoming).await?);
     }
-    Ok(Some(Entered { run_id, replacements, constraint_names }))
+    Ok(Some(Entered { run_id, replacements, constraint_names, held_up }))
 }
 
 /// A table is replaced by what one run loads, so that a run which begins must
@@ -133,41 +133,52 @@ async fn make_incoming(
     Ok(())
 }
 
-/// Writes what the source has and the ledger does not know yet.
+/// Writes what the source has and the ledger does not know yet; returns how many files are held up.
 async fn write_news(
     job: &Job,
     survey: &Survey,
     opened: &OpenedRun,
     connection: &mut PgConnection,
-) -> Result<(), ClientError> {
-    let begun = last_begun(job, opened, connection).await?;
+) -> Result<usize, ClientError> {
+    let turns = Turns::find(job, survey, opened, connection).await?;
     let problems: HashMap<&str, &FileProblem> =
         survey.plan.problems.iter().map(|problem| (problem.file.as_str(), problem)).collect();
-    let is_ignored = |file: &&PlannedFile| {
+    let is_ignored = |file: &PlannedFile| {
         job.load.rewritten == RewrittenPolicy::Ignore && file.state == FileState::Rewritten
     };
+    let mut held_up = 0;
     let mut files = Vec::with_capacity(survey.plan.files.len());
     for file in &survey.plan.files {
-        if is_ignored(&file) {
+        if is_ignored(file) {
             tracing::warn!(file = file.name, "the file was rewritten since it was loaded: ignored");
             continue;
         }
-        if begun.as_ref().is_some_and(|begun| comes_before(job, file, begun)) {
-            tracing::info!(file = file.name, "left for the next run: a later file has begun");
-            continue;
+        match turns.turn(file) {
+            Turn::Now => {}
+            Turn::TooLate => {
+                tracing::info!(file = file.name, "left for the next run: a later file has begun");
+                continue;
+            }
+            Turn::HeldUp => {
+                held_up += 1;
+                tracing::warn!(
+                    file = file.name,
+                    "left for a later run: a file before it cannot be read to its end"
+                );
+                continue;
+            }
         }
         if file.unfinished_bytes > 0 {
             tracing::warn!(
                 file = file.name,
                 bytes = file.unfinished_bytes,
-                "the last record has no end yet and the file changed a moment ago: it is left for the next run"
+                "the last bytes of the file may still be written: they are left for the next run"
             );
         }
         files.push(PlannedContent {
             name: file.name.clone(),
             fingerprint: file.fingerprint.clone(),
             columns: file.columns.to_vec(),
-            is_unchanged: file.state == FileState::Unchanged,
             problem: problems.get(file.name.as_str()).copied().cloned(),
         });
     }
@@ -183,38 +194,8 @@ async fn write_news(
         files: &files,
         splits: &survey.plan.splits,
     };
-    Ok(register(connection, &registration).await?)
-}
-
-/// The last file of which something is loaded, if files are loaded in their
-/// order: what comes before it now would come too late to be overwritten by it.
-async fn last_begun(
-    job: &Job,
-    opened: &OpenedRun,
-    connection: &mut PgConnection,
-) -> Result<Option<BegunFile>, ClientError> {
-    let order = claim_order(job);
-    if !opened.is_resumed || !order.is_strict() {
-        return Ok(None);
-    }
-    let files = begun(connection, opened.run_id).await?.into_iter();
-    Ok(files.max_by(|one, other| {
-        let place_of = |file: &BegunFile| place(order, file.modified_unix_nanos);
-        (place_of(one), &one.name).cmp(&(place_of(other), &other.name))
-    }))
-}
-
-/// Whether a file's place is before one of which something is loaded.
-fn comes_before(job: &Job, file: &PlannedFile, begun: &BegunFile) -> bool {
-    let order = claim_order(job);
-    let place_of = |modified_unix_nanos| place(order, modified_unix_nanos);
-    (place_of(file.fingerprint.modified_unix_nanos), &file.name)
-        < (place_of(begun.modified_unix_nanos), &begun.name)
-}
-
-/// The place of a file among others, before names decide.
-fn place(order: ClaimOrder, modified_unix_nanos: i64) -> i64 {
-    if order == ClaimOrder::ByTime { modified_unix_nanos } else { 0 }
+    register(connection, &registration).await?;
+    Ok(held_up)
 }
 
 /// Says what is not loaded of files that cannot be read to their end, or are gone.

@@ -9,6 +9,7 @@ mod enter;
 mod finish;
 mod heartbeat;
 mod options;
+mod order;
 mod prepare;
 mod retry;
 mod sample;
@@ -146,6 +147,7 @@ struct Attempt {
     job: Arc<Job>,
     run_id: RunId,
     plan: Plan,
+    held_up: usize,
     replacements: Vec<Replacement>,
     stages: Arc<Stages>,
     source: Source,
@@ -172,14 +174,24 @@ impl Attempt {
         let key_id = key.map(PseudonymKey::id);
         let entered =
             enter::enter(job, &survey, options.old_rules, key_id.as_deref(), connection).await?;
-        let Some(Entered { run_id, replacements, constraint_names }) = entered else {
+        let Some(Entered { run_id, replacements, constraint_names, held_up }) = entered else {
             return Ok(None);
         };
         stages.tables =
             stages::tables(&survey.columns, Destination::Incoming(run_id), &constraint_names);
         session.enter(run_id).await?;
         let (stages, plan, job) = (Arc::new(stages), survey.plan, Arc::clone(job));
-        Ok(Some(Self { job, run_id, plan, replacements, stages, source, session, shutdown }))
+        Ok(Some(Self {
+            job,
+            run_id,
+            plan,
+            held_up,
+            replacements,
+            stages,
+            source,
+            session,
+            shutdown,
+        }))
     }
 
     async fn carry_out(
@@ -195,7 +207,7 @@ impl Attempt {
         let limits = &self.job.load;
         let guard = RejectGuard::new(limits.max_rejects, limits.reject_window, totals.rows);
         let (job, stages) = (Arc::clone(&self.job), Arc::clone(&self.stages));
-        let unreadable = Unreadable::new(std::mem::take(&mut self.plan.problems));
+        let unreadable = Unreadable::new(std::mem::take(&mut self.plan.problems), self.held_up);
         let crew = Arc::new(Crew::new(job, self.run_id, stages, progress, guard, unreadable));
         let outcome = self.load_and_finish(&crew).await;
         crew.progress.finish();
@@ -293,8 +305,9 @@ async fn settle(
     let _ = connection.close().await;
     match (failure, noted) {
         (None, Ok(())) if !report.problems.is_empty() => {
-            let (problems, left) = (report.problems.clone(), RunLeft::Finished);
-            Err(ClientError::FilesUnreadable(UnreadableFiles { problems, left }))
+            let (problems, held_up) = (report.problems.clone(), crew.unreadable.held_up());
+            let files = UnreadableFiles { problems, left: RunLeft::Finished, held_up };
+            Err(ClientError::FilesUnreadable(files))
         }
         (None, noted) => noted,
         (Some(error), noted) => {

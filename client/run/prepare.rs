@@ -76,7 +76,8 @@ pub(crate) fn refuse_part_of_rows(survey: &Survey, job: &Job) -> Result<(), Clie
     if problems.is_empty() || !replaces(job) {
         return Ok(());
     }
-    Err(ClientError::FilesUnreadable(UnreadableFiles { problems, left: RunLeft::NotBegun }))
+    let files = UnreadableFiles { problems, left: RunLeft::NotBegun, held_up: 0 };
+    Err(ClientError::FilesUnreadable(files))
 }
 
 /// An unfinished run keeps to its columns: it must not find its tables changed.

@@ -147,7 +147,7 @@ fn nothing_to_read(plan: &Plan) -> Option<ClientError> {
         return None;
     }
     let (problems, left) = (plan.problems.clone(), RunLeft::NothingToRead);
-    Some(ClientError::FilesUnreadable(UnreadableFiles { problems, left }))
+    Some(ClientError::FilesUnreadable(UnreadableFiles { problems, left, held_up: 0 }))
 }
 
 async fn remember(
@@ -242,13 +242,12 @@ fn supersede(
         let is_meant = |file: &&KnownFile| is_young(plan, &file.name, options.since_unix_nanos);
         return (memory.known.iter().filter(is_meant).cloned().collect(), RunChoice::New);
     }
-    if job.load.rewritten != RewrittenPolicy::Reload {
-        return (Vec::new(), options.choice);
-    }
+    let reloads = job.load.rewritten == RewrittenPolicy::Reload;
     let rewritten = names_of(plan, FileState::Rewritten);
     let is_meant = |file: &&KnownFile| {
         rewritten.contains(&file.name.as_str())
             && is_young(plan, &file.name, options.since_unix_nanos)
+            && (reloads || !file.is_begun)
     };
     (memory.known.iter().filter(is_meant).cloned().collect(), options.choice)
 }

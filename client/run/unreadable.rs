@@ -19,14 +19,21 @@ use crate::ledger::{FileId, LedgerError, RunId, runs};
 pub(super) struct Unreadable {
     /// Found when the run was planned.
     planned: Vec<FileProblem>,
+    /// Files that wait for one of those, since files are loaded in their order.
+    held_up: usize,
     /// Met since.
     left_out: Mutex<HashMap<FileId, FileProblem>>,
 }
 
 impl Unreadable {
     /// Begins with what the plan tells.
-    pub(super) fn new(planned: Vec<FileProblem>) -> Self {
-        Self { planned, left_out: Mutex::default() }
+    pub(super) fn new(planned: Vec<FileProblem>, held_up: usize) -> Self {
+        Self { planned, held_up, left_out: Mutex::default() }
+    }
+
+    /// Files that did not join the run because one before them cannot be read to its end.
+    pub(super) fn held_up(&self) -> usize {
+        self.held_up
     }
 
     /// Takes note that a file cannot be read any more.
@@ -74,7 +81,8 @@ impl Unreadable {
         let left = if replaces(job) { RunLeft::Unreplaced } else { RunLeft::InOrder };
         let met: Vec<FileProblem> = self.left_out().values().cloned().collect();
         let problems = self.latest(Vec::new(), met);
-        ClientError::FilesUnreadable(UnreadableFiles { problems, left: left(run_id) })
+        let (left, held_up) = (left(run_id), self.held_up);
+        ClientError::FilesUnreadable(UnreadableFiles { problems, left, held_up })
     }
 
     /// The error of a process for which nothing but splits of such files is left; `None` if there are others.
@@ -90,7 +98,7 @@ impl Unreadable {
         }
         let left = if replaces(job) { RunLeft::Unreplaced } else { RunLeft::Open };
         let problems = self.all(job, connection).await?;
-        let files = UnreadableFiles { problems, left: left(run_id) };
+        let files = UnreadableFiles { problems, left: left(run_id), held_up: self.held_up };
         Ok(Some(ClientError::FilesUnreadable(files)))
     }
 
@@ -118,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_latest_word_on_a_file_counts() {
-        let unreadable = Unreadable::new(vec![problem("b", "ARCHIVE_DAMAGED")]);
+        let unreadable = Unreadable::new(vec![problem("b", "ARCHIVE_DAMAGED")], 0);
         let known = vec![problem("b", "BAD_HEADER"), problem("a", "BAD_HEADER")];
         let all = unreadable.latest(known.clone(), Vec::new());
         assert_eq!(all, [problem("a", "BAD_HEADER"), problem("b", "ARCHIVE_DAMAGED")]);
@@ -128,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_file_is_left_out_once() {
-        let unreadable = Unreadable::new(Vec::new());
+        let unreadable = Unreadable::new(Vec::new(), 0);
         for _ in 0..2 {
             unreadable.leave_out(FileId(7), problem("b", "FILE_NOT_FOUND"));
         }

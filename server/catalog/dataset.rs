@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ferry::host::settings::nearest;
 use ferry::schema::{Column, ColumnType};
@@ -14,6 +14,7 @@ use ferry::wire::COLUMNS_MAX;
 use ferry::wire::generated as proto;
 
 use crate::catalog::files::{FileSet, SourceFile};
+use crate::catalog::open_file::Stamp;
 use crate::delimited::{Header, Layout, NullWords, WantedColumn};
 use crate::error::{RequestError, hint};
 
@@ -106,13 +107,21 @@ impl Dataset {
             let header =
                 source.open().and_then(|file| file.read_header(&self.layout, self.expansion_max));
             match header {
-                Ok(Some(header)) => return Ok(self.declare(&header.names)),
-                Ok(None) => {}
+                // The last name of an open header may still be written.
+                Ok(Some(header)) if !header.is_open || self.is_settled(source.stamp) => {
+                    return Ok(self.declare(&header.names));
+                }
+                Ok(_) => {}
                 Err(error) if error.is_of_one_file() => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(Vec::new())
+    }
+
+    /// Whether a file has not changed for as long as its end may still be written.
+    fn is_settled(&self, stamp: Stamp) -> bool {
+        stamp.modified_unix_nanos <= settled_nanos(SystemTime::now(), self.min_age)
     }
 
     /// How the fields of these columns are read.
@@ -167,6 +176,12 @@ impl Dataset {
             }
         }
     }
+}
+
+/// When a file must have changed last, in nanoseconds since 1970, to be as old as `min_age`.
+pub(crate) fn settled_nanos(now: SystemTime, min_age: Duration) -> i64 {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.saturating_sub(min_age).as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Refuses wanted columns that the header of a file does not have.

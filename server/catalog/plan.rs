@@ -4,10 +4,11 @@
 //! to and follow each other without a gap; what is wrong with one file does not
 //! keep the others from being planned.
 
+mod file_plan;
+
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ferry::position::{Fingerprint, Position};
 use ferry::schema::Column;
@@ -15,7 +16,7 @@ use ferry::wire::generated::FileState;
 
 use crate::catalog::IsUnwanted;
 use crate::catalog::archive::Compression;
-use crate::catalog::dataset::{Dataset, check_header};
+use crate::catalog::dataset::{Dataset, check_header, settled_nanos};
 use crate::catalog::files::SourceFile;
 use crate::catalog::headers::Headers;
 use crate::catalog::open_file::OpenFile;
@@ -23,6 +24,8 @@ use crate::catalog::scan::{Rest, Scan, ScanRequest, cut_rest, hash, header_of, s
 use crate::catalog::scans::{ScanCache, ScanKey};
 use crate::delimited::Header;
 use crate::error::RequestError;
+
+pub(crate) use self::file_plan::FilePlan;
 
 const SPLIT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 const SPLIT_BYTES_MIN: u64 = 64 * 1024;
@@ -44,6 +47,8 @@ pub(crate) struct PlanRequest {
 pub(crate) struct KnownFile {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) planned_to: Position,
+    /// Whether it could not be read to its end when it was planned last.
+    pub(crate) had_problem: bool,
 }
 
 /// What there is to read.
@@ -53,23 +58,6 @@ pub(crate) struct Plan {
     pub(crate) headers: Vec<Vec<Column>>,
     /// Ordered by name.
     pub(crate) files: Vec<FilePlan>,
-}
-
-/// What there is to read of one file.
-#[derive(Debug)]
-pub(crate) struct FilePlan {
-    pub(crate) name: String,
-    /// `None` if the file cannot be read.
-    pub(crate) fingerprint: Option<Fingerprint>,
-    pub(crate) state: FileState,
-    /// Ranges of the splits, in order.
-    pub(crate) ranges: Vec<Range<Position>>,
-    /// Bytes behind the last range that are left for later.
-    pub(crate) unfinished_bytes: u64,
-    /// Which of the plan's headers it has.
-    pub(crate) header: Option<usize>,
-    /// Why the file, or the rest of it, cannot be read.
-    pub(crate) problem: Option<Arc<RequestError>>,
 }
 
 /// Plans all files of a dataset.
@@ -115,12 +103,6 @@ pub(crate) fn plan(
     Ok(Plan { columns, headers, files })
 }
 
-/// When a file must have changed last, in nanoseconds since 1970, to be as old as `min_age`.
-fn settled_nanos(now: SystemTime, min_age: Duration) -> i64 {
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.saturating_sub(min_age).as_nanos()).unwrap_or(i64::MAX)
-}
-
 fn target_split_bytes(asked: u64, sources: &[SourceFile]) -> u64 {
     let total: u64 = sources.iter().map(|source| source.stamp.size_bytes).sum();
     let target = if asked == 0 { SPLIT_BYTES_DEFAULT } else { asked };
@@ -134,6 +116,14 @@ fn is_archive(file: &OpenFile) -> bool {
 /// Whether the destination has planned records of the file.
 fn has_records(known: Option<&KnownFile>) -> bool {
     known.is_some_and(|known| known.planned_to.row_number > 0)
+}
+
+/// Whether nothing need be read of what the destination has planned already.
+///
+/// What was wrong with an archive may have passed, or be allowed now.
+fn is_as_known(file: &OpenFile, known: &KnownFile) -> bool {
+    let may_have_more = is_archive(file) && known.had_problem;
+    file.stamp.is_of(&known.fingerprint) && !may_have_more
 }
 
 /// Plans one file after the other.
@@ -155,7 +145,7 @@ impl Planner<'_> {
         headers: &mut Headers,
     ) -> Result<FilePlan, RequestError> {
         let file = source.open()?;
-        let header = self.read_header(&file)?;
+        let header = self.read_header(&file, known)?;
         if let Some(header) = &header {
             check_header(&file.name, header, wanted)?;
         }
@@ -167,10 +157,15 @@ impl Planner<'_> {
         Ok(FilePlan { header, ..file_plan })
     }
 
-    fn read_header(&self, file: &OpenFile) -> Result<Option<Header>, RequestError> {
+    fn read_header(
+        &self,
+        file: &OpenFile,
+        known: Option<&KnownFile>,
+    ) -> Result<Option<Header>, RequestError> {
         match header_of(file, self.dataset, file.stamp.size_bytes, self.is_unwanted) {
             // What is missing may still be written.
-            Err(error) if error.is_of_archive() && !self.is_settled(file) => Ok(None),
+            Err(error) if error.is_of_archive() && !self.is_settled(file, known) => Ok(None),
+            Ok(Some(header)) if header.is_open && !self.is_settled(file, known) => Ok(None),
             outcome => outcome,
         }
     }
@@ -187,17 +182,16 @@ impl Planner<'_> {
         }
         let Some(header) = header else {
             let state = if has_records(known) { FileState::Rewritten } else { FileState::New };
-            return Ok(FilePlan::of(file, &hash(file, 0, self.is_unwanted)?, state));
+            let scan = self.hash(file, 0)?;
+            return Ok(FilePlan::of(file, &scan, state));
         };
         match known {
             None => {
-                let request = self.request(file, header.end, 0);
+                let request = self.request(file, None, header.end);
                 let scan = self.scan(file, header, request)?;
                 Ok(FilePlan::of(file, &scan, FileState::New))
             }
-            Some(known) if file.stamp.is_of(&known.fingerprint) => {
-                self.plan_unchanged(file, header, known)
-            }
+            Some(known) if is_as_known(file, known) => self.plan_unchanged(file, header, known),
             Some(known) => self.plan_changed(file, header, known),
         }
     }
@@ -206,7 +200,7 @@ impl Planner<'_> {
     /// footer shows only then.
     fn is_left_whole(&self, file: &OpenFile, known: Option<&KnownFile>) -> bool {
         let is_footer_open = self.dataset.layout.skip_footer > 0 && !has_records(known);
-        !self.is_settled(file) && (is_archive(file) || is_footer_open)
+        !self.is_settled(file, known) && (is_archive(file) || is_footer_open)
     }
 
     /// Leaves what is new of a file for later. The destination keeps the
@@ -218,12 +212,13 @@ impl Planner<'_> {
     ) -> Result<FilePlan, RequestError> {
         let size_bytes = file.stamp.size_bytes;
         let Some(KnownFile { fingerprint, .. }) = known else {
-            let plan = FilePlan::of(file, &hash(file, 0, self.is_unwanted)?, FileState::New);
+            let scan = self.hash(file, 0)?;
+            let plan = FilePlan::of(file, &scan, FileState::New);
             return Ok(FilePlan { unfinished_bytes: size_bytes, ..plan });
         };
         let known_bytes = fingerprint.size_bytes;
         if !file.stamp.is_of(fingerprint) {
-            let scan = hash(file, known_bytes, self.is_unwanted)?;
+            let scan = self.hash(file, known_bytes)?;
             if size_bytes < known_bytes || scan.known_hash != fingerprint.content_hash {
                 return Ok(FilePlan::rewritten(file, &scan));
             }
@@ -246,7 +241,7 @@ impl Planner<'_> {
         let fingerprint = &known.fingerprint;
         // A header without line end was planned to its last byte, before the data.
         let cut_from = known.planned_to.max(header.end);
-        let request = self.request(file, cut_from, fingerprint.size_bytes);
+        let request = self.request(file, Some(known), cut_from);
         if is_archive(file) {
             if has_records(Some(known)) {
                 // It is one range, so that nothing of it is left.
@@ -272,10 +267,10 @@ impl Planner<'_> {
         header: &Header,
         known: &KnownFile,
     ) -> Result<FilePlan, RequestError> {
-        let KnownFile { fingerprint, planned_to } = known;
+        let KnownFile { fingerprint, planned_to, .. } = known;
         let cut_from = (*planned_to).max(header.end);
         let known_bytes = fingerprint.size_bytes;
-        let scan = self.scan(file, header, self.request(file, cut_from, known_bytes))?;
+        let scan = self.scan(file, header, self.request(file, Some(known), cut_from))?;
         let size_bytes = file.stamp.size_bytes;
         let begins_the_same =
             size_bytes >= known_bytes && scan.known_hash == fingerprint.content_hash;
@@ -283,22 +278,41 @@ impl Planner<'_> {
         // What was the footer would be in the middle.
         let has_lost_footer =
             has_grown && self.dataset.layout.skip_footer > 0 && has_records(Some(known));
+        if !begins_the_same || has_lost_footer {
+            return Ok(FilePlan::rewritten(file, &scan));
+        }
+        if scan.problem.is_some() && scan.ranges.is_empty() {
+            // What is new may be wrong: a good copy of it must still be seen as one that grew.
+            let problem = scan.problem.clone();
+            let rest = Rest { ranges: Vec::new(), unfinished_bytes: 0, problem };
+            return Ok(FilePlan::of_rest(file, fingerprint, rest));
+        }
         // A last record that was planned without its end may have grown too.
-        if !begins_the_same || !scan.is_known_boundary || has_lost_footer {
+        if !scan.is_known_boundary {
             return Ok(FilePlan::rewritten(file, &scan));
         }
         let state = if has_grown { FileState::Grown } else { FileState::Unchanged };
         Ok(FilePlan::of(file, &scan, state))
     }
 
-    fn is_settled(&self, file: &OpenFile) -> bool {
-        file.stamp.modified_unix_nanos <= self.settled_nanos
+    /// Whether the file is as old as it must be; an archive was when its records were planned.
+    fn is_settled(&self, file: &OpenFile, known: Option<&KnownFile>) -> bool {
+        let was_settled = is_archive(file)
+            && has_records(known)
+            && known.is_some_and(|known| file.stamp.is_of(&known.fingerprint));
+        was_settled || file.stamp.modified_unix_nanos <= self.settled_nanos
     }
 
-    fn request(&self, file: &OpenFile, cut_from: Position, known_bytes: u64) -> ScanRequest {
+    fn request(
+        &self,
+        file: &OpenFile,
+        known: Option<&KnownFile>,
+        cut_from: Position,
+    ) -> ScanRequest {
+        let known_bytes = known.map_or(0, |known| known.fingerprint.size_bytes);
         // Every range of an archive would decompress all that is before it.
         let target_split_bytes = if is_archive(file) { u64::MAX } else { self.target_split_bytes };
-        let is_settled = self.is_settled(file);
+        let is_settled = self.is_settled(file, known);
         ScanRequest { cut_from, known_bytes, target_split_bytes, is_settled }
     }
 
@@ -308,60 +322,31 @@ impl Planner<'_> {
         header: &Header,
         request: ScanRequest,
     ) -> Result<Arc<Scan>, RequestError> {
+        let scan = || scan(file, self.dataset, header, &request, self.is_unwanted);
+        self.find_or_scan(file, request, scan)
+    }
+
+    fn hash(&self, file: &OpenFile, known_bytes: u64) -> Result<Arc<Scan>, RequestError> {
+        // No other pass is to cut from before the header.
+        let cut_from = Position::default();
+        let request =
+            ScanRequest { cut_from, known_bytes, target_split_bytes: 0, is_settled: false };
+        self.find_or_scan(file, request, || hash(file, known_bytes, self.is_unwanted))
+    }
+
+    fn find_or_scan(
+        &self,
+        file: &OpenFile,
+        request: ScanRequest,
+        scan: impl FnOnce() -> Result<Scan, RequestError>,
+    ) -> Result<Arc<Scan>, RequestError> {
         let key = ScanKey {
             dataset: self.dataset.name.to_string(),
             path: file.path.clone(),
             stamp: file.stamp,
             request,
         };
-        self.scans.find_or_scan(&key, file, self.is_unwanted, || {
-            scan(file, self.dataset, header, &request, self.is_unwanted)
-        })
-    }
-}
-
-impl FilePlan {
-    fn of(file: &OpenFile, scan: &Scan, state: FileState) -> Self {
-        Self {
-            name: file.name.clone(),
-            fingerprint: Some(scan.fingerprint.clone()),
-            state,
-            ranges: scan.ranges.clone(),
-            unfinished_bytes: scan.unfinished_bytes,
-            header: None,
-            problem: scan.problem.clone(),
-        }
-    }
-
-    /// What the destination has planned of it means nothing now.
-    fn rewritten(file: &OpenFile, scan: &Scan) -> Self {
-        let plan = Self::of(file, scan, FileState::Rewritten);
-        Self { ranges: Vec::new(), unfinished_bytes: 0, ..plan }
-    }
-
-    fn of_rest(file: &OpenFile, fingerprint: &Fingerprint, rest: Rest) -> Self {
-        let Rest { ranges, unfinished_bytes, problem } = rest;
-        Self {
-            name: file.name.clone(),
-            fingerprint: Some(fingerprint.clone()),
-            state: FileState::Unchanged,
-            ranges,
-            unfinished_bytes,
-            header: None,
-            problem,
-        }
-    }
-
-    fn unreadable(name: &str, error: RequestError) -> Self {
-        Self {
-            name: name.to_owned(),
-            fingerprint: None,
-            state: FileState::Unreadable,
-            ranges: Vec::new(),
-            unfinished_bytes: 0,
-            header: None,
-            problem: Some(Arc::new(error)),
-        }
+        self.scans.find_or_scan(&key, file, self.is_unwanted, scan)
     }
 }
 

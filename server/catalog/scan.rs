@@ -113,7 +113,7 @@ fn pass(
     skip(&mut content, header.end.byte_offset).map_err(of_reading)?;
 
     let input = TextInput::new(&mut content, header.encoding, header.end.byte_offset)
-        .without_footer(dataset.layout.skip_footer);
+        .without_footer(&dataset.layout);
     let cut_request = request.of_input(header.end);
     let Cuts { mut ranges, unfinished_bytes, is_known_boundary, failure, .. } =
         cut(input, &dataset.layout.dialect, header.names.len(), &cut_request);
@@ -172,8 +172,8 @@ pub(super) fn cut_rest(
     let start = request.cut_from;
     let content = file.content(start.byte_offset, file.stamp.size_bytes, dataset.expansion_max)?;
     let content = WhileWanted::new(content, is_unwanted);
-    let input = TextInput::new(content, header.encoding, start.byte_offset)
-        .without_footer(dataset.layout.skip_footer);
+    let input =
+        TextInput::new(content, header.encoding, start.byte_offset).without_footer(&dataset.layout);
     let cut_request = request.of_input(start);
     let Cuts { ranges, unfinished_bytes, failure, .. } =
         cut(input, &dataset.layout.dialect, header.names.len(), &cut_request);

@@ -1,13 +1,15 @@
 //! Says in the words of `server.toml` how a layout differs from the usual one.
 
-use crate::delimited::{BlankLines, Dialect, Escape, Layout, Ragged, StrayQuotes, Terminator};
+use crate::delimited::{Layout, Ragged};
+use crate::inspect::dialect_text::special_dialect;
+use crate::inspect::toml_text::{string, strings};
 
 /// The settings that are not the usual ones, limits aside.
 pub(super) fn special_settings(layout: &Layout) -> Vec<String> {
     let usual = Layout::default();
     let mut settings = special_dialect(&layout.dialect);
     if layout.encoding != usual.encoding {
-        settings.push(format!("encoding = \"{}\"", layout.encoding.name()));
+        settings.push(format!("encoding = {}", string(layout.encoding.name())));
     }
     if layout.skip_rows != usual.skip_rows {
         settings.push(format!("skip_rows = {}", layout.skip_rows));
@@ -26,59 +28,16 @@ pub(super) fn special_settings(layout: &Layout) -> Vec<String> {
     }
     if !layout.other_delimiters.is_empty() {
         let others: Vec<String> = layout.other_delimiters.iter().map(ToString::to_string).collect();
-        settings.push(format!("other_delimiters = {others:?}"));
+        let others = strings(others.iter().map(String::as_str));
+        settings.push(format!("other_delimiters = {others}"));
     }
     settings
-}
-
-fn special_dialect(dialect: &Dialect) -> Vec<String> {
-    let usual = Dialect::default();
-    let mut settings = Vec::new();
-    if dialect.delimiter != usual.delimiter {
-        settings.push(format!("delimiter = {:?}", dialect.delimiter.to_string()));
-    }
-    if dialect.quote != usual.quote {
-        settings.push(format!("quote = {:?}", text_of(dialect.quote)));
-    }
-    match dialect.escape {
-        Escape::Byte(byte) => settings.push(format!("escape = {:?}", text_of(Some(byte)))),
-        Escape::None if dialect.quote.is_some() => settings.push("escape = \"\"".to_owned()),
-        Escape::Doubled | Escape::None => {}
-    }
-    if dialect.comment != usual.comment {
-        settings.push(format!("comment = {:?}", dialect.comment));
-    }
-    match dialect.terminator {
-        Terminator::Any => {}
-        Terminator::Lf => settings.push("terminator = \"lf\"".to_owned()),
-        Terminator::Crlf => settings.push("terminator = \"crlf\"".to_owned()),
-        Terminator::Cr => settings.push("terminator = \"cr\"".to_owned()),
-    }
-    match dialect.blank_lines {
-        BlankLines::Skip => {}
-        BlankLines::Row => settings.push("blank_lines = \"row\"".to_owned()),
-    }
-    match dialect.stray_quotes {
-        StrayQuotes::Refuse => {}
-        StrayQuotes::Keep => settings.push("stray_quotes = \"keep\"".to_owned()),
-    }
-    if dialect.skips_spaces {
-        settings.push("skip_initial_space = true".to_owned());
-    }
-    if dialect.has_trailing_delimiter {
-        settings.push("trailing_delimiter = true".to_owned());
-    }
-    settings
-}
-
-/// An ASCII byte as text, nothing as the empty one.
-fn text_of(byte: Option<u8>) -> String {
-    byte.map(char::from).map(String::from).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delimited::{BlankLines, Delimiter, Dialect, Escape, StrayQuotes, Terminator};
 
     #[test]
     fn the_usual_layout_is_not_special() {
@@ -106,7 +65,9 @@ mod tests {
             header_rows: 2,
             skip_footer: 1,
             ragged: Ragged::Pad,
-            other_delimiters: vec![";".parse().expect("a delimiter")],
+            other_delimiters: [";", "\u{1}"]
+                .map(|text| text.parse::<Delimiter>().expect("a delimiter"))
+                .into(),
             ..Layout::default()
         };
         let expected = [
@@ -124,7 +85,7 @@ mod tests {
             "header = { rows = 2 }",
             "skip_footer = 1",
             r#"ragged = "pad""#,
-            r#"other_delimiters = [";"]"#,
+            r#"other_delimiters = [";", "\u0001"]"#,
         ];
         assert_eq!(special_settings(&layout), expected);
     }

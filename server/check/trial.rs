@@ -51,8 +51,8 @@ fn try_records(
     let dialect = Dialect { delimiter: delimiter.clone(), ..dataset.layout.dialect.clone() };
     let start = header.end;
     let content = file.content(start.byte_offset, file.stamp.size_bytes, dataset.expansion_max)?;
-    let input = TextInput::new(content, header.encoding, start.byte_offset)
-        .without_footer(dataset.layout.skip_footer);
+    let input =
+        TextInput::new(content, header.encoding, start.byte_offset).without_footer(&dataset.layout);
     let fields = header.names.len();
     let end = start.byte_offset.saturating_add(BYTES_MAX);
     let mut reader = RecordReader::new(input, &dialect, Some(fields), start, end);

@@ -14,6 +14,7 @@ use std::io::{self, ErrorKind, Read};
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use memchr::{memchr2, memchr2_iter};
 
+use super::Layout;
 use super::footer::Footer;
 
 pub(crate) use byte_order_mark::beginning;
@@ -51,10 +52,11 @@ impl<R: Read> TextInput<R> {
         Self { input, way, footer: None }
     }
 
-    /// The same without so many lines at the end of the content.
-    pub(crate) fn without_footer(self, lines: u32) -> Self {
-        let lines = usize::try_from(lines).unwrap_or(usize::MAX);
-        Self { footer: (lines > 0).then(|| Box::new(Footer::new(lines))), ..self }
+    /// The same without the last lines of the content that are a footer.
+    pub(crate) fn without_footer(self, layout: &Layout) -> Self {
+        let lines = usize::try_from(layout.skip_footer).unwrap_or(usize::MAX);
+        let footer = || Box::new(Footer::new(lines, layout.dialect.terminator));
+        Self { footer: (lines > 0).then(footer), ..self }
     }
 
     /// Bytes of the content that an ASCII character takes, such as a line end.

@@ -2,7 +2,9 @@
 //!
 //! Invariant: where a record ends depends on the text from its start forward,
 //! at most one longest record of it, and on nothing that was read before. So
-//! whoever begins at a record finds the same ones.
+//! whoever begins at a record finds the same ones. One that is too long to be
+//! held is the exception to the limit: it is passed over to its end, however
+//! far behind that lies.
 
 mod recover;
 

@@ -11,6 +11,7 @@ use ferry::position::Position;
 use ferry::reject::Code;
 use ferry::values::utf8;
 use ferry::wire::COLUMNS_MAX;
+use memchr::memchr2;
 
 use super::{BlankLines, DelimitedError, Layout, Record, RecordReader, TextInput, beginning};
 
@@ -26,6 +27,8 @@ pub(crate) struct Header {
     pub(crate) end: Position,
     /// Encoding of the file, as its byte order mark has it.
     pub(crate) encoding: &'static Encoding,
+    /// Whether it has no line end yet, so that its last name may still grow.
+    pub(crate) is_open: bool,
 }
 
 /// Reads the header of a file, at whose offset 0 `content` stands.
@@ -53,16 +56,18 @@ pub(crate) fn read_header<R: Read>(
     }
     let mut byte_offset = records.position().byte_offset;
     let mut columns = ColumnParts::default();
+    let mut is_open = false;
     for _ in 0..layout.header_rows {
         let Some(record) = records.next()? else {
             return Ok(None);
         };
         columns.add(&record, layout, found.encoding)?;
         byte_offset = record.place().byte_end;
+        is_open = record.is_open();
     }
     let names = columns.names(layout)?;
     let end = Position { byte_offset, row_number: 0 };
-    Ok(Some(Header { names, end, encoding: found.encoding }))
+    Ok(Some(Header { names, end, encoding: found.encoding, is_open }))
 }
 
 /// For each column, the parts of its name in the rows of the header.
@@ -88,6 +93,12 @@ impl ColumnParts {
             return Ok(());
         }
         for (index, parts) in self.0.iter_mut().enumerate().take(record.len()) {
+            if !record.is_quoted(index) && memchr2(b'\n', b'\r', record.field(index)).is_some() {
+                let number = index + 1;
+                return Err(bad(format!(
+                    "the name of column {number} holds a line end: look at `terminator` and `encoding`"
+                )));
+            }
             let part = part(record.field(index), index + 1, encoding)?;
             if !part.is_empty() && !parts.iter().any(|known| known == part) {
                 parts.push(part.to_owned());
@@ -326,5 +337,14 @@ mod tests {
         assert!(error.contains("it has 3 columns, but `columns` names 2"), "{error}");
         let twice = Layout { names: Some(named(&["a", "a"])), ..Layout::default() };
         assert!(find(b"x,y\n", &twice).unwrap_err().contains("columns 1 and 2"));
+    }
+
+    #[test]
+    fn a_line_end_inside_a_bare_name_is_told() {
+        let mut layout = Layout::default();
+        layout.dialect.terminator = super::super::Terminator::Lf;
+        let refused = find(b"id,mail\r1,a\r", &layout).expect_err("it is refused");
+        assert!(refused.contains("column 2 holds a line end: look at `terminator`"), "{refused}");
+        assert!(find(b"id,\"e\nmail\"\n", &layout).is_ok());
     }
 }

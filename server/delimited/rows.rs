@@ -264,7 +264,8 @@ fn read_again<'a>(
 ) -> RecordReader<&'a [u8]> {
     // The text is decoded already.
     let input = TextInput::new(content, encoding_rs::UTF_8, 0);
-    RecordReader::new(input, dialect, Some(field_count), Position::default(), u64::MAX)
+    let (start, end) = (Position::default(), u64::MAX);
+    RecordReader::with_window(input, dialect, Some(field_count), start, end, content.len())
 }
 
 /// Why a field is not text, `None` if it is.

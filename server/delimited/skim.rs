@@ -57,7 +57,10 @@ impl<'a> Skimmer<'a> {
     fn ends_record(&mut self, byte: u8) -> bool {
         let is_quote = Some(byte) == self.dialect.quote;
         match self.state {
-            State::Escaped => self.state = State::Quoted,
+            State::Escaped => {
+                let is_quoted = self.dialect.quote.is_some();
+                self.state = if is_quoted { State::Quoted } else { State::Bare };
+            }
             State::Quoted if is_quote => self.state = State::Closed,
             State::Quoted if Some(byte) == self.dialect.escape_byte() => {
                 self.state = State::Escaped;
@@ -67,12 +70,20 @@ impl<'a> Skimmer<'a> {
                 self.state = State::Quoted;
             }
             State::FieldStart if is_quote => (self.state, self.met) = (State::Quoted, 0),
+            State::FieldStart | State::Bare if self.escapes_bare(byte) => {
+                (self.state, self.met) = (State::Escaped, 0);
+            }
             State::FieldStart if self.dialect.is_skipped_space(byte) => {}
             State::FieldStart | State::Closed | State::Bare | State::Returned => {
                 return self.pass_outside(byte);
             }
         }
         false
+    }
+
+    /// Whether a byte makes the next one text where quoting is off.
+    fn escapes_bare(&self, byte: u8) -> bool {
+        self.dialect.quote.is_none() && Some(byte) == self.dialect.escape_byte()
     }
 
     /// A byte outside quotes; whether it ends the record.
@@ -136,6 +147,8 @@ mod tests {
         for step in 1..5 {
             assert_eq!(length(&dialect, b"a||\"b\\\"\n\"||c\nd", step), Some(13));
             assert_eq!(length(&dialect, b"a|\"b\n", step), Some(5));
+            let unquoted = Dialect { quote: None, ..dialect.clone() };
+            assert_eq!(length(&unquoted, b"a\\\nb\\\\\nc", step), Some(7));
         }
     }
 }

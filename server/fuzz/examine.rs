@@ -54,7 +54,7 @@ pub(super) fn examine(
         }
         // It is left whole until it is old enough.
         FileState::Unchanged => {
-            assert!(is_young && grown.ranges.is_empty(), "{grown:?}");
+            assert!((is_young || grown.problem.is_some()) && grown.ranges.is_empty(), "{grown:?}");
             return;
         }
         FileState::New | FileState::Unspecified => panic!("{grown:?}"),
@@ -98,9 +98,11 @@ fn read_all(trial: &Trial, file: &FilePlan, columns: &[Column], random: &mut Ran
 fn check_plan_again(trial: &Trial, first: &FilePlan) -> Option<KnownFile> {
     let planned_to = first.ranges.last().map(|range| range.end);
     let known = match (&first.fingerprint, planned_to) {
-        (Some(fingerprint), Some(planned_to)) => {
-            Some(KnownFile { fingerprint: fingerprint.clone(), planned_to })
-        }
+        (Some(fingerprint), Some(planned_to)) => Some(KnownFile {
+            fingerprint: fingerprint.clone(),
+            planned_to,
+            had_problem: first.problem.is_some(),
+        }),
         _ => None,
     };
     let (_, again) = trial.plan(known.clone());

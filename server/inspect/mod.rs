@@ -6,6 +6,7 @@
 mod booleans;
 mod column;
 mod detect_encoding;
+pub(crate) mod dialect_text;
 mod distinct;
 mod fit;
 mod header;
@@ -21,7 +22,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod times;
-mod toml_text;
+pub(crate) mod toml_text;
 mod trial;
 
 use std::io::Read as _;

@@ -9,6 +9,7 @@ use ferry::host::settings::ByteSize;
 use ferry::reject::Code;
 
 use super::detect_encoding::FoundEncoding;
+use super::dialect_text::{special_dialect, text_of};
 use super::header::FoundHeader;
 use super::infer::Choice;
 use super::personal::is_personal;
@@ -19,7 +20,7 @@ use super::toml_text::{key, string, strings};
 use crate::catalog::dataset::DatasetName;
 use crate::catalog::open_file::OpenFile;
 use crate::cli::InspectRequest;
-use crate::delimited::{Dialect, Escape};
+use crate::delimited::Escape;
 
 /// Endings that are no part of a dataset's name.
 const ENDINGS: [&str; 9] = [".gz", ".zst", ".zstd", ".csv", ".tsv", ".tab", ".psv", ".txt", ".dat"];
@@ -75,7 +76,7 @@ fn dataset(report: &Report<'_>) -> Vec<String> {
         let label = encoding.encoding.name().to_ascii_lowercase();
         lines.push(format!("encoding = {}", string(&label)));
     }
-    lines.extend(dialect(&sniffed.dialect));
+    lines.extend(special_dialect(&sniffed.dialect));
     if sniffed.skip_rows > 0 {
         lines.push(format!("skip_rows = {}", sniffed.skip_rows));
     }
@@ -84,34 +85,6 @@ fn dataset(report: &Report<'_>) -> Vec<String> {
     }
     lines.extend(declarations(&report.survey.names, report.choices, header.are_made_up));
     lines
-}
-
-fn dialect(dialect: &Dialect) -> Vec<String> {
-    let usual = Dialect::default();
-    let mut lines = Vec::new();
-    if dialect.delimiter != usual.delimiter {
-        lines.push(format!("delimiter = {}", string(&dialect.delimiter.to_string())));
-    }
-    if dialect.quote != usual.quote {
-        lines.push(format!("quote = {}", string(&quote_text(dialect.quote))));
-    }
-    if let Escape::Byte(byte) = dialect.escape {
-        lines.push(format!("escape = {}", string(&char::from(byte).to_string())));
-    }
-    if !dialect.comment.is_empty() {
-        lines.push(format!("comment = {}", string(&dialect.comment)));
-    }
-    if dialect.skips_spaces {
-        lines.push("skip_initial_space = true".to_owned());
-    }
-    if dialect.has_trailing_delimiter {
-        lines.push("trailing_delimiter = true".to_owned());
-    }
-    lines
-}
-
-fn quote_text(quote: Option<u8>) -> String {
-    quote.map(|byte| char::from(byte).to_string()).unwrap_or_default()
 }
 
 fn evidence(report: &Report<'_>) -> Vec<String> {
@@ -172,9 +145,9 @@ fn quote_evidence(report: &Report<'_>) -> String {
         (None, _) => "none, it would cut fields that hold one".to_owned(),
         (quote, Escape::Byte(byte)) => {
             let escape = string(&char::from(byte).to_string());
-            format!("{}, with {escape} before it inside quotes", string(&quote_text(quote)))
+            format!("{}, with {escape} before it inside quotes", string(&text_of(quote)))
         }
-        (quote, _) => string(&quote_text(quote)),
+        (quote, _) => string(&text_of(quote)),
     }
 }
 

@@ -63,7 +63,8 @@ pub(super) fn describe(report: &Report<'_>) -> Vec<String> {
 fn about(column: &Column, choice: &Choice, shows_values: bool) -> String {
     let mut parts = vec![choice.column_type.to_string()];
     let nulls = column.nulls + words_for_null(column, choice);
-    parts.push(format!("{} null", share(nulls, column.nulls + column.values)));
+    let share = share(nulls, column.nulls + column.values);
+    parts.push(format!("{nulls} null ({share})"));
     let distinct = column.distinct.estimate().min(column.values);
     parts.push(format!("about {distinct} distinct"));
     if let (Some(smallest), Some(largest)) = (&choice.smallest, &choice.largest) {

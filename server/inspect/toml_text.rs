@@ -9,7 +9,7 @@ pub(super) fn key(name: &str) -> String {
 }
 
 /// A string on one line; its escapes keep control characters out of comments too.
-pub(super) fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {
@@ -31,7 +31,7 @@ pub(super) fn string(text: &str) -> String {
 }
 
 /// A list of strings.
-pub(super) fn strings<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn strings<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = texts.into_iter().map(string).collect();
     format!("[{}]", quoted.join(", "))
 }

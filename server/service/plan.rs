@@ -25,7 +25,9 @@ pub(super) fn plan_request(
             return Err(RequestError::InvalidRequest(text));
         };
         let planned_to = required_position(file.planned_to, "known_files.planned_to")?;
-        known.insert(file.name, KnownFile { fingerprint: fingerprint.try_into()?, planned_to });
+        let fingerprint = fingerprint.try_into()?;
+        let had_problem = file.had_problem;
+        known.insert(file.name, KnownFile { fingerprint, planned_to, had_problem });
     }
     Ok(PlanRequest {
         columns: dataset.wanted(request.columns)?,

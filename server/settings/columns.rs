@@ -150,8 +150,8 @@ fn raw_column(keys: &Table) -> Result<RawColumn, String> {
             "thousands" => words.thousands = Some(text(key, value)?),
             "currency" => words.currency = Some(some_texts(key, value)?),
             "percent" => words.percent = Some(one_of(key, &text(key, value)?, &PERCENTS)?),
-            "true" => words.true_words = Some(some_texts(key, value)?),
-            "false" => words.false_words = Some(some_texts(key, value)?),
+            "true" => words.true_words = Some(texts(key, value)?),
+            "false" => words.false_words = Some(texts(key, value)?),
             "null" => column.nulls = Some(texts(key, value)?),
             _ => return Err(unknown_key(key)),
         }
@@ -223,6 +223,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_lack_a_word_for_true_or_for_false() {
+        for words in ["true = ['x'], false = []", "true = [], false = ['-']"] {
+            let columns = read(&format!("columns.a = {{ type = 'boolean', {words} }}"));
+            assert!(!columns.expect("it is valid").declared["a"].format.is_plain(), "{words}");
+        }
+    }
+
+    #[test]
     fn a_list_gives_names_in_order() {
         let columns = read("columns = ['id', { name = 'born', type = 'date' }, 'note']");
         let columns = columns.expect("it is valid");
@@ -249,7 +257,18 @@ mod tests {
         assert_refused("columns.a = { name = 'b' }", "column \"a\": key \"name\" belongs");
         assert_refused("columns.a = { decimal = 1 }", "column \"a\": decimal is a number");
         assert_refused("columns.a = { null = '-' }", "column \"a\": null is a text");
-        assert_refused("columns.a = { true = [] }", "column \"a\": true is empty");
+        assert_refused(
+            "columns.a = { type = 'numeric', currency = [] }",
+            "column \"a\": currency is empty",
+        );
+        assert_refused(
+            "columns.a = { type = 'boolean', true = [], false = [] }",
+            "column \"a\": true and false have no words",
+        );
+        assert_refused(
+            "columns.a = { type = 'boolean', true = ['x'] }",
+            "column \"a\": true and false are set together",
+        );
         assert_refused(
             "columns.a = { type = 'numeric', percent = 'fractions' }",
             "column \"a\": percent = \"fractions\": did you mean \"fraction\"?",

@@ -1,7 +1,8 @@
 //! Turns the text of a format (`%d.%m.%Y`), in the words of strptime, into the pattern that reads fields.
 //!
 //! Invariant: a format that compiles says each part once, and can be read in
-//! one way only: a number with no fixed length is not followed by another.
+//! one way only: a number with no fixed length is not followed by another, with
+//! nothing between or with white space that a field may leave out.
 
 use std::fmt;
 
@@ -27,7 +28,7 @@ const UNPADDED: Digits = Digits { least: 1, most: 2, packed: 0 };
 
 /// Compiles a format and checks it against the type. Err: what to do.
 pub(super) fn compile(format: &str, column_type: ColumnType) -> Result<Pattern, String> {
-    let items = pack(items_of(format)?)?;
+    let items = part_numbers(pack(items_of(format)?)?);
     let says = Says::of(&items)?;
     says.check_whole()?;
     says.check_type(column_type)?;
@@ -153,6 +154,32 @@ fn pack(mut items: Vec<Item>) -> Result<Vec<Item>, String> {
     Ok(items)
 }
 
+/// Asks for the white space between numbers.
+fn part_numbers(mut items: Vec<Item>) -> Vec<Item> {
+    for index in 1..items.len() {
+        let next = items[index..].iter().find(|item| **item != Item::Space);
+        let is_between =
+            ends_with_digit(items[index - 1]) && next.copied().is_some_and(begins_with_digit);
+        if items[index] == Item::Space && is_between {
+            items[index] = Item::Gap;
+        }
+    }
+    items
+}
+
+/// Whether what an item reads may end with a digit.
+fn ends_with_digit(item: Item) -> bool {
+    match item {
+        Item::Number(..)
+        | Item::Fraction
+        | Item::PointAndFraction
+        | Item::Offset
+        | Item::UnixSeconds => true,
+        Item::Byte(byte) => byte.is_ascii_digit(),
+        _ => false,
+    }
+}
+
 fn begins_with_digit(item: Item) -> bool {
     match item {
         Item::Number(..) | Item::Fraction | Item::UnixSeconds => true,
@@ -182,7 +209,7 @@ enum Noun {
 impl Noun {
     fn of(item: Item) -> Option<Self> {
         Some(match item {
-            Item::Byte(_) | Item::Space => return None,
+            Item::Byte(_) | Item::Space | Item::Gap => return None,
             Item::Number(Part::Year | Part::YearOfCentury, _) => Self::Year,
             Item::Number(Part::Month, _) | Item::MonthName => Self::Month,
             Item::Number(Part::Day, _) => Self::Day,

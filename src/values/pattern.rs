@@ -79,6 +79,8 @@ pub(super) enum Item {
     Byte(u8),
     /// Any white space, or none.
     Space,
+    /// White space between two numbers, which would run into each other without.
+    Gap,
     /// Digits that say one part.
     Number(Part, Digits),
     MonthName,
@@ -252,6 +254,7 @@ impl Item {
         match self {
             Self::Byte(byte) => text.strip_prefix(&[byte]),
             Self::Space => Some(text.trim_ascii_start()),
+            Self::Gap => text.first()?.is_ascii_whitespace().then(|| text.trim_ascii_start()),
             Self::Number(part, digits) => {
                 let (value, rest) = split_number(text, digits)?;
                 parts.set(part, value)?;

@@ -153,6 +153,21 @@ fn a_last_record_that_may_still_grow_is_left_for_the_next_run() {
 }
 
 #[test]
+fn a_header_that_may_still_grow_names_no_columns() {
+    let source = dataset("young", None);
+    let server = source.start();
+    let database = Database::create();
+    source.write("young.csv", "id,pri");
+    load(&server, "young", &database).expect_code(0);
+    assert_eq!(database.number("SELECT count(*) FROM pg_class WHERE relname = 'young'"), 0);
+
+    source.write("young.csv", "id,price\n1,2\n");
+    load(&server, "young", &database).expect_code(0);
+
+    assert_eq!(database.rows("SELECT id, price FROM young"), [["1", "2"]]);
+}
+
+#[test]
 fn a_last_record_of_a_file_that_is_old_enough_is_loaded_at_once() {
     let source = dataset("settled", Some("0s"));
     source.write("settled.csv", "id,v\n1,a\n2,b");

@@ -33,6 +33,7 @@ fn known(size_bytes: u64, planned_to: u64) -> KnownFile {
         planned_to: position(planned_to),
         columns: Some(header()),
         problem: None,
+        is_begun: true,
     }
 }
 
@@ -51,7 +52,6 @@ fn planned(size_bytes: u64) -> PlannedContent {
         name: "a.csv".to_owned(),
         fingerprint: fingerprint(size_bytes),
         columns: header(),
-        is_unchanged: false,
         problem: None,
     }
 }
@@ -142,16 +142,22 @@ fn a_plan_without_a_header_keeps_the_one_that_is_known() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_kept_until_the_file_changes() {
+fn what_is_wrong_with_a_file_is_what_the_last_plan_says() {
     let splits = [split(5, 50, 90)];
     let broken = PlannedContent { problem: Some(damaged()), ..planned(90) };
     let added = compared(&[], &broken, &splits);
     assert_eq!(added.files, [FileNews { problem: Some(damaged()), ..news(90, 50) }]);
 
     let before = KnownFile { problem: Some(damaged()), ..known(90, 50) };
-    let unchanged = PlannedContent { is_unchanged: true, ..planned(90) };
     let nothing = News { files: vec![], splits: vec![] };
-    assert_eq!(compared(std::slice::from_ref(&before), &unchanged, &[]), nothing);
+    assert_eq!(compared(std::slice::from_ref(&before), &broken, &[]), nothing, "told again");
+    let passed = compared(std::slice::from_ref(&before), &planned(90), &[]);
+    assert_eq!(passed.files, [news(90, 50)], "it has passed");
+
+    let rest = [split(50, 90, 90)];
+    let added = compared(std::slice::from_ref(&before), &planned(90), &rest);
+    assert_eq!(added.files, [news(90, 90)], "all of it may be read now");
+    assert_eq!(added.splits, [&rest[0]]);
 
     let rest = [split(50, 120, 120)];
     let added = compared(std::slice::from_ref(&before), &planned(120), &rest);

@@ -7,6 +7,7 @@ use super::*;
 use crate::catalog::dataset::tests::dataset;
 use proptest::prelude::*;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 
 fn folder(content: &str) -> TempDir {
@@ -53,7 +54,7 @@ fn size_bytes(plan: &FilePlan) -> u64 {
 
 fn known(plan: &FilePlan, planned_to: Position) -> KnownFile {
     let fingerprint = plan.fingerprint.clone().expect("it can be read");
-    KnownFile { fingerprint, planned_to }
+    KnownFile { fingerprint, planned_to, had_problem: plan.problem.is_some() }
 }
 
 fn end(plan: &FilePlan) -> Position {
@@ -139,6 +140,20 @@ fn a_record_that_may_still_be_written_is_left_for_later() {
     assert_eq!((end(&young), young.unfinished_bytes), (position(6, 1), 1));
     let settled = plan(0);
     assert_eq!((end(&settled), settled.unfinished_bytes), (position(7, 2), 0));
+}
+
+#[test]
+fn a_header_that_may_still_be_written_is_none_yet() {
+    for header in ["uid,pri", "uid,pri\r"] {
+        let folder = folder(header);
+        let dataset = Dataset { min_age: Duration::from_hours(1), ..dataset(folder.path(), &[]) };
+        let plan = plan_all(&dataset, &ScanCache::default());
+        assert!(plan.columns.is_empty() && plan.headers.is_empty(), "{header:?}");
+        write(folder.path(), "uid,price\n1,2\n");
+        let plan = plan_all(&dataset, &ScanCache::default());
+        assert_eq!(plan.headers[0][1].name, "price");
+        assert_eq!(plan.files[0].ranges.len(), 1);
+    }
 }
 
 #[test]

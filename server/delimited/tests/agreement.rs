@@ -193,7 +193,9 @@ proptest! {
         let long = [short.clone(), encode(&reading, &more)].concat();
         let planned = reading.cut(&short, Position::default(), u64::MAX, LastRecord::LeaveOpen);
         let end = planned.ranges.last().map_or(Position::default(), |range| range.end);
+        let (planned_records, _) = reading.read(&short, Position::default(), end.byte_offset);
         let (records, _) = reading.read(&long, Position::default(), end.byte_offset);
+        prop_assert_eq!(&records, &planned_records);
         prop_assert_eq!(records.len() as u64, end.row_number);
         prop_assert!(end.byte_offset + planned.unfinished_bytes <= short.len() as u64);
         let again = reading.cut(&long, end, u64::MAX, LastRecord::Take);

@@ -38,7 +38,7 @@ fn range(file: &[u8], layout: &Layout) -> (Position, Position) {
     let header = read_header(file, layout).unwrap().unwrap();
     let start = header.end;
     let input = TextInput::new(&file[offset(start)..], header.encoding, start.byte_offset)
-        .without_footer(layout.skip_footer);
+        .without_footer(layout);
     let request =
         CutRequest { start, from: start, target_split_bytes: u64::MAX, last: LastRecord::Take };
     let cuts = cut(input, &layout.dialect, header.names.len(), &request);
@@ -60,7 +60,7 @@ fn read_range(
 ) -> Result<Vec<Chunk>, DelimitedError> {
     let header = read_header(file, layout)?.unwrap();
     let input = TextInput::new(&file[offset(start)..], header.encoding, start.byte_offset)
-        .without_footer(layout.skip_footer);
+        .without_footer(layout);
     let mut reader = BatchReader::new(input, layout, &header, columns, start, end, bytes_max)?;
     let mut chunks = Vec::new();
     while let Some(chunk) = reader.next_chunk()? {

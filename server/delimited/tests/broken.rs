@@ -93,9 +93,10 @@ fn a_sound_field_of_several_lines_is_never_taken_apart() {
 #[test]
 fn other_damage_behind_an_open_quote_costs_rows_of_its_own() {
     let good = "g,h,i\nj,k,l\nm,n,o\n";
-    let expected = ["!stray_quote", "d|e|f", "p|q", "g|h|i"];
+    let expected = ["!stray_quote", "d|e|f", "p|q", "g|h|i", "j|k|l", "m|n|o", "r|s|t"];
     let file = format!("a,\"b,c\nd,e,f\np,q\n{good}r,\"s\",t\n");
     let found = outcomes(&Reading::plain().with_fields(3), &file);
+    assert_eq!(found.len(), expected.len(), "{found:?}");
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found} is not {expected}");
     }

@@ -13,14 +13,14 @@ use crate::postgres::{Database, NULL};
 use crate::stages::Trip;
 
 const FILE: &str = "people.csv.gz";
-const ROWS: u64 = 20_000;
-const SETTINGS: &str = "[[dataset]]\nname = \"people\"\nfiles = [\"*.csv\", \"*.csv.gz\"]\n\
+pub(super) const ROWS: u64 = 20_000;
+pub(super) const SETTINGS: &str = "[[dataset]]\nname = \"people\"\nfiles = [\"*.csv\", \"*.csv.gz\"]\n\
     min_age = \"0s\"\n[dataset.columns]\nuid = \"integer\"\n";
 /// What the ledger knows of the archive.
 const PROBLEM: &str = "SELECT problem_reason FROM ferry.file WHERE name = 'people.csv.gz'";
 
 /// A file of people, compressed.
-fn archive() -> Vec<u8> {
+pub(super) fn archive() -> Vec<u8> {
     let mut file = String::from("uid,name\n");
     for uid in 1..=ROWS {
         writeln!(file, "{uid},person {}", uid.wrapping_mul(0x9e37_79b9_7f4a_7c15)).unwrap();

@@ -1,8 +1,12 @@
-//! `file_order = "time"`: files are loaded in the order of their last changes, whatever they are called.
+//! `file_order`: files are loaded in the order of their names or last changes, and what comes after a broken one waits.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
+use serde_json::json;
+
+use super::archive::{ROWS, SETTINGS, archive};
+use super::{BAD_HEADER, one, problems};
 use crate::hosts::{Process, Source, finish};
 use crate::orders::Orders;
 use crate::postgres::Database;
@@ -71,4 +75,65 @@ fn a_file_that_comes_too_late_for_its_place_waits_for_the_next_run() {
     let _ = finish(&mut run(&orders)).expect_code(0);
     orders.assert_loaded_once();
     assert_eq!(orders.states(), ["finished", "finished"]);
+}
+
+#[test]
+fn what_comes_after_a_truncated_archive_waits_for_the_rest_of_it() {
+    let source = Source::new(SETTINGS);
+    let whole = archive();
+    source.write("day-0.csv", "uid,name\n0,Ann\n");
+    source.write("day-1.csv.gz", &whole[..whole.len() / 2]);
+    source.write("day-2.csv", format!("uid,name\n1,new\n{ROWS},new\n"));
+    source.write("pii.key", "a key of more than thirty-two bytes for this test\n");
+    let server = source.start();
+    let trip = Trip { source, server, database: Database::create() };
+    let of_day_2 = "SELECT count(*) FROM people WHERE name = 'new'";
+
+    let first = trip.run(UPSERT).expect_code(7).expect_text("in their order").summary();
+
+    assert_eq!(
+        (&first["state"], &first["error"]["code"]),
+        (&json!("finished"), &json!("files_unreadable"))
+    );
+    assert_eq!(problems(&first), one("day-1.csv.gz", "ARCHIVE_DAMAGED"));
+    let loaded = trip.database.count("people");
+    assert!(loaded > ROWS / 4 && loaded < ROWS, "{loaded} rows of half an archive");
+    assert_eq!(trip.database.number(of_day_2), 0);
+    let again = trip.run(UPSERT).expect_code(7).expect_text("in their order").summary();
+    assert_eq!(again["state"], "nothing_new");
+    assert_eq!(trip.database.number(of_day_2), 0);
+
+    trip.source.write("day-1.csv.gz", whole);
+    trip.run(UPSERT).expect_code(0);
+
+    assert_eq!(trip.database.number(of_day_2), 2, "the later file has the last word");
+    assert_eq!(trip.database.count("people"), ROWS + 1);
+}
+
+#[test]
+fn files_wait_for_one_that_cannot_be_read_where_their_order_matters() {
+    // Nobody knows the time of a file that could never be read: all others wait.
+    let cases = [("any", 2, "of broken"), ("name", 1, "of people"), ("time", 0, "of broken")];
+    for (order, loaded, last_word) in cases {
+        let trip = Trip::new(&[("uid", "integer")], "uid,name\n1,of people\n");
+        trip.source.write("alpha.csv", "uid,name\n2,of alpha\n");
+        trip.source.write("broken.csv", BAD_HEADER);
+        let rules = format!("{UPSERT}[load]\nfile_order = \"{order}\"\n");
+
+        let told = trip.run(&rules).expect_code(7);
+
+        assert_eq!(problems(&told.summary()), one("broken.csv", "BAD_HEADER"), "{order}");
+        assert_eq!(told.text().contains("in their order"), order != "any", "{order}");
+        assert_eq!(trip.database.count("people"), loaded, "{order}");
+
+        trip.source.write("broken.csv", "uid,name\n1,of broken\n");
+        trip.run(&rules).expect_code(0);
+        let stored = trip.database.rows("SELECT uid, name FROM people ORDER BY uid");
+        assert_eq!(stored, [["1", last_word], ["2", "of alpha"]], "{order}");
+
+        trip.source.write("aardvark.csv", BAD_HEADER);
+        let told = trip.run(&rules).expect_code(7);
+        assert_eq!(told.summary()["state"], "nothing_new", "{order}");
+        assert!(!told.text().contains("in their order"), "what is loaded does not wait: {order}");
+    }
 }

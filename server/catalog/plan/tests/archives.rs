@@ -5,6 +5,7 @@ use crate::catalog::archive::Compression;
 use flate2::write::GzEncoder;
 use std::fs::{File, FileTimes};
 use std::io::Write as _;
+use std::time::Duration;
 
 /// One member of a gzip archive.
 fn gzip(content: &str) -> Vec<u8> {
@@ -91,6 +92,74 @@ fn other_content_in_the_place_of_an_archive_is_a_rewritten_file() {
             assert!(plan.ranges.is_empty());
         }
     }
+}
+
+#[test]
+fn an_unchanged_archive_is_read_again_if_it_had_a_problem() {
+    let folder = folder("");
+    write(folder.path(), gzip("uid\n1\n2\n"));
+    let plan = plan_file(folder.path(), 100, None);
+    let known = known(&plan, position(6, 1));
+    let dataset = dataset(folder.path(), &[]);
+    for (had_problem, ranges) in [(false, vec![]), (true, vec![position(6, 1)..position(8, 2)])] {
+        let known = KnownFile { had_problem, ..known.clone() };
+        for settled_nanos in [ALL_YOUNG, i64::MAX] {
+            let again = plan_file_of(&dataset, 100, settled_nanos, Some(&known));
+            assert_eq!((again.state, &again.ranges), (FileState::Unchanged, &ranges));
+            assert_eq!(again.fingerprint, plan.fingerprint);
+            assert!(again.problem.is_none(), "it has passed");
+        }
+    }
+}
+
+#[test]
+fn a_good_copy_goes_on_behind_a_damaged_one() {
+    let folder = folder("");
+    let archives = [gzip("uid\n1\n2\n"), gzip("3\n4\n")];
+    write(folder.path(), &archives[0]);
+    let first = plan_file(folder.path(), 100, None);
+    let known = known(&first, end(&first));
+
+    let good = archives.concat();
+    let mut damaged = good.clone();
+    // The sum of the content stands before its length, at the end.
+    let sum_at = damaged.len() - 8;
+    damaged[sum_at] ^= 0xFF;
+    write(folder.path(), &damaged);
+    let broken = plan_file(folder.path(), 100, Some(&known));
+    assert_eq!((broken.state, broken.ranges.len()), (FileState::Unchanged, 0));
+    let problem = broken.problem.as_deref();
+    assert!(matches!(problem, Some(RequestError::ArchiveDamaged { .. })), "{problem:?}");
+    assert_eq!(broken.fingerprint.as_ref(), Some(&known.fingerprint), "it is seen again");
+
+    write(folder.path(), &good);
+    let known = KnownFile { had_problem: true, ..known };
+    let cured = plan_file(folder.path(), 100, Some(&known));
+    assert_eq!(cured.state, FileState::Grown);
+    assert_eq!(cured.ranges, [position(8, 2)..position(12, 4)]);
+    assert!(cured.problem.is_none());
+}
+
+#[test]
+fn a_young_archive_is_hashed_once() {
+    let folder = folder("");
+    write(folder.path(), gzip("uid\n1\n2\n"));
+    let dataset = dataset(folder.path(), &[]);
+    let file = dataset.files.find("a.csv").expect("no error").expect("file is there");
+    let file = file.open().expect("it opens");
+    let scans = ScanCache::default();
+    let planner = Planner {
+        dataset: &dataset,
+        scans: &scans,
+        target_split_bytes: 100,
+        is_unwanted: &|| false,
+        settled_nanos: ALL_YOUNG,
+    };
+    let first = planner.hash(&file, 0).expect("it is read");
+    let again = planner.hash(&file, 0).expect("it is read");
+    assert!(Arc::ptr_eq(&first, &again));
+    let known = planner.hash(&file, 1).expect("it is read");
+    assert_ne!(known.known_hash, first.known_hash);
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use super::*;
 use flate2::write::GzEncoder;
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs::{File, FileTimes};
 use std::io::Write as _;
+use std::time::Duration;
 
 fn reason(plan: &FilePlan) -> String {
     plan.problem.as_ref().map(ToString::to_string).unwrap_or_default()
@@ -27,11 +29,41 @@ fn a_header_without_use_is_a_problem_of_its_file_alone() {
 #[test]
 fn a_file_that_went_after_it_was_listed_is_left_out() {
     let folder = folder("uid\n1\n");
-    let dataset = dataset(folder.path(), &[]);
-    let source = dataset.files.find("a.csv").expect("no error").expect("file is there");
-    std::fs::remove_file(folder.path().join("a.csv")).expect("file is removed");
-    let error = source.open().expect_err("it is gone");
-    assert!(error.is_absence() && error.is_of_one_file(), "{error}");
+    let second = folder.path().join("b.csv");
+    std::fs::write(&second, "uid\n2\n").expect("file is written");
+    let plan = plan_while(folder.path(), || {
+        std::fs::remove_file(&second).expect("file is removed");
+    });
+    let names: Vec<&str> = plan.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["a.csv"]);
+    assert_eq!((plan.files[0].state, plan.files[0].ranges.len()), (FileState::New, 1));
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_is_a_problem_of_its_own() {
+    let folder = folder("uid\n1\n");
+    std::fs::write(folder.path().join("b.csv"), "uid\n2\n").expect("file is written");
+    let plan = plan_while(folder.path(), || write(folder.path(), "uid\n"));
+    let [shrunk, whole] = &plan.files[..] else { panic!("{} files", plan.files.len()) };
+    assert_eq!((shrunk.state, shrunk.ranges.len()), (FileState::Unreadable, 0));
+    let problem = shrunk.problem.as_deref();
+    assert!(matches!(problem, Some(RequestError::FileChanged { .. })), "{problem:?}");
+    assert_eq!((whole.state, whole.ranges.len()), (FileState::New, 1));
+    assert!(whole.problem.is_none());
+}
+
+/// Plans all files; something happens once they are listed and the first of them is open.
+fn plan_while(folder: &Path, happening: impl Fn()) -> Plan {
+    let dataset = dataset(folder, &[]);
+    let request = PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
+    let has_happened = Cell::new(false);
+    let is_unwanted = || {
+        if !has_happened.replace(true) {
+            happening();
+        }
+        false
+    };
+    plan(&dataset, request, &ScanCache::default(), &is_unwanted).expect("it is planned")
 }
 
 /// A gzip archive of many records that ends in the middle.
@@ -64,6 +96,17 @@ fn a_broken_archive_is_planned_up_to_the_damage() {
             range.end
         )
     );
+}
+
+#[test]
+fn a_problem_that_stays_is_told_again() {
+    let folder = folder("");
+    write(folder.path(), broken_archive());
+    let first = plan_file(folder.path(), 1, None);
+    let again = plan_file(folder.path(), 1, Some(&known(&first, end(&first))));
+    assert_eq!((again.state, again.ranges.len()), (FileState::Unchanged, 0));
+    assert_eq!(again.fingerprint, first.fingerprint);
+    assert!(reason(&again).ends_with("; nothing new of it is read"), "{}", reason(&again));
 }
 
 #[test]
