@@ -41,6 +41,19 @@ pub(crate) fn line(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
 }
 
+/// A text on one line, without what a terminal would take for a command.
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            printable.extend(char.escape_default());
+        } else {
+            printable.push(char);
+        }
+    }
+    printable
+}
+
 /// A line that begins a part of the answer.
 pub(crate) fn heading(text: impl AsRef<str>) {
     let text = text.as_ref();

@@ -9,7 +9,7 @@ use crate::error::ClientError;
 use crate::job::{Job, Mode, Pii};
 use crate::key::PseudonymKey;
 use crate::ledger::{migrate, runs};
-use crate::output;
+use crate::output::{self, printable};
 use crate::pipeline::Stages;
 use crate::receive::{self, Plan, PlannedFile, Source};
 use crate::run::{
@@ -73,7 +73,7 @@ fn show_sources(columns: &ColumnPlan, key: Option<&PseudonymKey>) {
             format!("{}, then {}", source.column.column_type, source.clean_type)
         };
         table.add_row([
-            source.column.name.clone(),
+            printable(&source.column.name),
             as_type,
             source.clean.len().to_string(),
             source.checks.len().to_string(),
@@ -83,7 +83,7 @@ fn show_sources(columns: &ColumnPlan, key: Option<&PseudonymKey>) {
     output::line(table.to_string());
     if !columns.left_at_source.is_empty() {
         let names = columns.left_at_source.join(", ");
-        output::line(format!("stays at the source: {names}"));
+        output::line(format!("stays at the source: {}", printable(&names)));
     }
 }
 
@@ -109,15 +109,18 @@ fn show_targets(columns: &ColumnPlan) {
         let mut table = output::table(["column", "type", "from", ""], 0..0);
         for column in &target.columns {
             table.add_row([
-                column.column.name.clone(),
+                printable(&column.column.name),
                 column.column.column_type.to_string(),
-                column.origin.clone(),
+                printable(&column.origin),
                 if column.is_required { "not null".to_owned() } else { String::new() },
             ]);
         }
         output::line(table.to_string());
         match &target.ddl {
-            Some(ddl) => output::line(format!("{ddl};")),
+            Some(ddl) => {
+                let lines: Vec<String> = ddl.lines().map(printable).collect();
+                output::line(format!("{};", lines.join("\n")));
+            }
             None => output::line(format!("{} exists", target.table)),
         }
         output::line(mode_words(target));
@@ -189,7 +192,7 @@ fn file_row(file: &PlannedFile, splits: &[Split]) -> [String; 5] {
     let of_file = || splits.iter().filter(|split| split.file == file.name);
     let rows: u64 = of_file().map(Split::row_count).sum();
     [
-        file.name.clone(),
+        printable(&file.name),
         file.state_word().to_owned(),
         ByteSize(file.fingerprint.size_bytes).to_string(),
         of_file().count().to_string(),

@@ -21,6 +21,7 @@ use crate::database;
 use crate::error::ClientError;
 use crate::ledger::quarantine::{Entry, Filter, State};
 use crate::ledger::{LedgerError, RunId, migrate};
+use crate::output::printable;
 use crate::run::APPLICATION_NAME;
 use crate::status::Scope;
 
@@ -108,19 +109,6 @@ fn to_json(entry: &Entry) -> Value {
         "created_at": entry.created_at,
         "settled_at": entry.settled_at,
     })
-}
-
-/// A text on one line, without what a terminal would take for a command.
-fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() {
-            printable.extend(char.escape_default());
-        } else {
-            printable.push(char);
-        }
-    }
-    printable
 }
 
 #[cfg(test)]
