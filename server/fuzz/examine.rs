@@ -4,7 +4,6 @@ use std::fs;
 
 use ferry::host::settings::ByteSize;
 use ferry::position::Position;
-use ferry::reject::{Code, Reject};
 use ferry::schema::Column;
 use ferry::wire::generated::FileState;
 
@@ -126,25 +125,7 @@ fn check_growth(trial: &Trial, columns: &[Column], mut rows: Vec<Row>, grown: &F
     // What was its last record may have had no line end then, or half of one.
     let end_now = set_end(&mut all[last_before], rows[last_before].place.byte_end);
     assert!(end_now >= rows[last_before].place.byte_end);
-    for (now, before) in all.iter().zip(&mut rows) {
-        take_quote_code(now, before);
-    }
     assert_same(&all, &rows, "the file as a whole");
-}
-
-/// Whether a quote that was open to the end of the file is closed by what was
-/// added, wrongly, decides between two words for the same damaged row.
-fn take_quote_code(now: &Row, before: &mut Row) {
-    let is_of_quote = |reject: &Reject| {
-        let code = &reject.reasons[0].code;
-        [Code::STRAY_QUOTE, Code::UNCLOSED_QUOTE].contains(code)
-    };
-    if let (Err(now), Err(before)) = (&now.outcome, &mut before.outcome)
-        && is_of_quote(now)
-        && is_of_quote(before)
-    {
-        before.reasons.clone_from(&now.reasons);
-    }
 }
 
 /// Moves the end of a row; returns where it was.

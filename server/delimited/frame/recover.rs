@@ -194,13 +194,19 @@ impl Framer {
             Doubt::Garbage => Damage::StrayQuote,
         };
         self.fields.clear();
-        match self.end_before_right_records(text, start, damage, is_cut) {
-            Ok(framed) => framed,
-            Err(Some((content_end, next))) => {
-                Framed::Record(damaged(content_end, next, damage, text.is_whole))
-            }
-            Err(None) => Framed::TooLong,
-        }
+        let frame = match self.end_before_right_records(text, start, damage, is_cut) {
+            Ok(Framed::Record(frame)) => frame,
+            Ok(framed) => return framed,
+            Err(Some((content_end, next))) => damaged(content_end, next, damage, text.is_whole),
+            Err(None) => return Framed::TooLong,
+        };
+        // What is wrong with it is told by the record alone, whatever follows.
+        let alone = Text { bytes: &text.bytes[..frame.content_end], is_whole: true };
+        let damage = match self.scanner.scan(alone, start, &mut self.tried) {
+            Scanned::Doubtful(Doubt::Unclosed) => Damage::UnclosedQuote,
+            _ => Damage::StrayQuote,
+        };
+        Framed::Record(Frame { damage: Some(damage), ..frame })
     }
 
     /// A record that has not ended where the longest one would.

@@ -45,7 +45,7 @@ fn a_quote_that_is_never_closed_costs_its_row_alone() {
 #[test]
 fn a_quote_closed_by_a_later_field_costs_its_row_alone() {
     let file = "a,\"b,c\nd,\"e\",f\ng,h,i\n";
-    check(3, file, &["!stray_quote a,\\\"b,c\\n", "d|e|f", "g|h|i"]);
+    check(3, file, &["!unclosed_quote a,\\\"b,c\\n", "d|e|f", "g|h|i"]);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn two_stray_quotes_far_apart_do_not_swallow_what_lies_between() {
 fn damaged_rows_side_by_side_are_refused_one_by_one() {
     let file = "a,\"b,c\nd,\"e,f\ng,h,i\nj,k,l\nm,n,o\n";
     let expected =
-        ["!stray_quote a,\\\"b,c\\n", "!unclosed_quote d,\\\"e,f\\n", "g|h|i", "j|k|l", "m|n|o"];
+        ["!unclosed_quote a,\\\"b,c\\n", "!unclosed_quote d,\\\"e,f\\n", "g|h|i", "j|k|l", "m|n|o"];
     check(3, file, &expected);
 }
 
@@ -93,7 +93,7 @@ fn a_sound_field_of_several_lines_is_never_taken_apart() {
 #[test]
 fn other_damage_behind_an_open_quote_costs_rows_of_its_own() {
     let good = "g,h,i\nj,k,l\nm,n,o\n";
-    let expected = ["!stray_quote", "d|e|f", "p|q", "g|h|i", "j|k|l", "m|n|o", "r|s|t"];
+    let expected = ["!unclosed_quote", "d|e|f", "p|q", "g|h|i", "j|k|l", "m|n|o", "r|s|t"];
     let file = format!("a,\"b,c\nd,e,f\np,q\n{good}r,\"s\",t\n");
     let found = outcomes(&Reading::plain().with_fields(3), &file);
     assert_eq!(found.len(), expected.len(), "{found:?}");
@@ -108,7 +108,7 @@ fn other_damage_behind_an_open_quote_costs_rows_of_its_own() {
 fn a_row_whose_field_begins_with_a_delimiter_is_not_taken_for_an_end() {
     let good = "g,h,i\nj,k,l\n";
     let file = format!("a,\"b,c\nd,\",e\",f\n{good}");
-    check(3, &file, &["!stray_quote a,\\\"b,c\\n", "d|,e|f", "g|h|i", "j|k|l"]);
+    check(3, &file, &["!unclosed_quote a,\\\"b,c\\n", "d|,e|f", "g|h|i", "j|k|l"]);
     let file = format!("a,\"b,c\nd,\"\ne\",f\n{good}");
     check(3, &file, &["!unclosed_quote a,\\\"b,c\\n", "d|\\ne|f", "g|h|i", "j|k|l"]);
 }
