@@ -183,7 +183,7 @@ fn a_row_that_ends_elsewhere_under_the_new_settings_stays_and_the_others_are_loa
     let good = "9,Ida,good\n".repeat(4);
     let text = format!("id,name,note\n1,1\" x,a\n{good}2,\"Bob,b\n{good}3,3\" x,c\n{good}");
     let mut mended = Mended::after_a_run("", text.as_bytes());
-    let refused = [["1", "stray_quote"], ["6", "stray_quote"], ["11", "stray_quote"]];
+    let refused = [["1", "stray_quote"], ["6", "unclosed_quote"], ["11", "stray_quote"]];
     assert_eq!(mended.refused("open"), refused);
 
     let replay = mended.replay("stray_quotes = \"keep\"\n").expect_code(0);
@@ -207,7 +207,7 @@ fn neighbours_of_a_row_that_ends_elsewhere_are_replayed_each_by_itself() {
     let text = format!("id,name,note\n1,1\" x,a\n2,\"Bob,b\nx,Cleo,c\n4,4\" x,d\n{good}");
     let mut mended = Mended::after_a_run("", text.as_bytes());
     let refused =
-        [["1", "stray_quote"], ["2", "stray_quote"], ["3", "bad_integer"], ["4", "stray_quote"]];
+        [["1", "stray_quote"], ["2", "unclosed_quote"], ["3", "bad_integer"], ["4", "stray_quote"]];
     assert_eq!(mended.refused("open"), refused);
 
     let replay = mended.replay("stray_quotes = \"keep\"\n").expect_code(0);
