@@ -3,6 +3,7 @@
 mod trouble;
 mod unreadable;
 
+use crate::cache::CacheError;
 use crate::check::{CheckError, CheckFailure};
 use crate::clean::CleanError;
 use crate::columns::ColumnError;
@@ -17,6 +18,7 @@ use crate::load::replace::ReplaceError;
 use crate::pii::PiiError;
 use crate::pipeline::PipelineError;
 use crate::receive::SourceError;
+use crate::serve::ServeError;
 
 pub(crate) use trouble::Trouble;
 pub(crate) use unreadable::{RunLeft, UnreadableFiles};
@@ -41,6 +43,9 @@ pub(crate) enum ClientError {
     /// The job is not usable.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// The cache cannot be used as it is configured.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The key of the pseudonyms is not usable.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -173,6 +178,9 @@ pub(crate) enum ClientError {
     /// A signal stopped the run.
     #[error("stopped before the end: run the job again to continue where it stopped")]
     Interrupted,
+    /// Nothing can be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The demo failed.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -201,6 +209,7 @@ impl ClientError {
     fn class(&self) -> (&'static str, u8) {
         match self {
             Self::Job(_)
+            | Self::Cache(_)
             | Self::Key(_)
             | Self::Clean(_)
             | Self::Check(_)
@@ -219,6 +228,7 @@ impl ClientError {
             Self::Catalogue(CatalogueError::Database(error)) | Self::Statement(error) => {
                 database_class(error)
             }
+            Self::Serve(error) if error.is_of_settings() => ("configuration", exit::USAGE),
             Self::TargetGone { .. } => ("target_gone", exit::DATABASE_REFUSED),
             Self::Catalogue(_) => ("database_refused", exit::DATABASE_REFUSED),
             Self::Replace(ReplaceError::Database(error)) => database_class(error),
@@ -232,7 +242,7 @@ impl ClientError {
             Self::Interrupted | Self::Demo(DemoError::Interrupted) => {
                 ("interrupted", exit::INTERRUPTED)
             }
-            Self::Export { .. } | Self::Demo(_) | Self::Start(_) => {
+            Self::Export { .. } | Self::Serve(_) | Self::Demo(_) | Self::Start(_) => {
                 ("unexpected", exit::UNEXPECTED)
             }
         }

@@ -7,6 +7,7 @@ use crate::database;
 use crate::error::ClientError;
 use crate::ledger::accounts::{self, FileAccount, RejectCount};
 use crate::ledger::history::{self, RunDetails, RunSummary, WorkerDetails};
+use crate::ledger::times::TimeForm;
 use crate::ledger::{LedgerError, RunId, migrate};
 use crate::output::{self, Style};
 use crate::run::APPLICATION_NAME;
@@ -37,7 +38,7 @@ pub(crate) async fn show(scope: &Scope, id: i64, style: Style) -> Result<(), Cli
         return Err(LedgerError::NotCurrent.into());
     }
     let run_id = RunId(id);
-    let details = history::run(&mut connection, run_id).await?;
+    let details = history::run(&mut connection, run_id, TimeForm::Words).await?;
     let is_meant = |run: &RunDetails| scope.job.as_ref().is_none_or(|job| *job == run.summary.job);
     let details = details.filter(is_meant).ok_or(ClientError::NoRun { id })?;
     let written = accounts::written(&mut connection, run_id).await?;
@@ -75,7 +76,7 @@ pub(crate) fn runs_table(runs: &[RunSummary]) -> Table {
             run.job.clone(),
             run.state.as_str().to_owned(),
             run.started_at.clone(),
-            run.seconds.to_string(),
+            run.seconds().to_string(),
             format!("{}/{}", run.read, run.rows_in_source),
             run.loaded.to_string(),
             run.quarantined.to_string(),
@@ -98,7 +99,7 @@ fn run_json(run: &RunSummary) -> Value {
         "state": run.state.as_str(),
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "seconds": run.seconds,
+        "seconds": run.seconds(),
         "rows_in_source": run.rows_in_source,
         "rows": {
             "read": run.read,
@@ -165,7 +166,7 @@ impl Run {
             ("version", self.details.ferry_version.clone()),
             ("started", summary.started_at.clone()),
             ("finished", summary.finished_at.clone().unwrap_or_else(|| "not yet".to_owned())),
-            ("seconds", summary.seconds.to_string()),
+            ("seconds", summary.seconds().to_string()),
             ("commits", self.commits()),
             ("rows", accounts_line(summary)),
         ]);

@@ -1,6 +1,7 @@
 //! `ferry-client`: takes tables from a source host into PostgreSQL, exactly once.
 
 mod address;
+mod cache;
 mod check;
 mod clean;
 mod cli;
@@ -23,8 +24,10 @@ mod preview;
 mod pseudonym;
 mod quarantine;
 mod receive;
+mod records;
 mod report;
 mod run;
+mod serve;
 mod stage;
 mod status;
 mod suspect;

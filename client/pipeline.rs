@@ -14,6 +14,7 @@ use sqlx::PgConnection;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
+use crate::cache::Filler;
 use crate::check::{CheckFailure, Checker};
 use crate::clean::Cleaner;
 use crate::ledger::splits::ClaimedSplit;
@@ -126,7 +127,9 @@ impl Stages {
         for (table, tuples) in self.tables.iter().zip(&mut tuples) {
             table.encode(&batch, pace, rows_before, tuples)?;
         }
+        let cached_keys = self.tables.iter().filter_map(|table| table.cached_keys(&batch));
         Ok(Chunk {
+            cached_keys: cached_keys.collect(),
             tuples,
             rows: batch.rows.places.len() as u64,
             filtered: batch.filtered,
@@ -148,6 +151,8 @@ pub(crate) struct SplitLoad<'a> {
     pub(crate) limits: CommitLimits,
     pub(crate) shutdown: &'a mut Shutdown,
     pub(crate) pace: Pace,
+    /// Hears of the keys of committed rows that are cached.
+    pub(crate) filler: Option<&'a Filler>,
 }
 
 /// How a load of a split ended without an error.
@@ -186,10 +191,15 @@ impl SplitLoad<'_> {
             limits: self.limits,
             position,
             pace: self.pace,
+            sent_keys: Vec::new(),
         };
         let mut clean_from = position;
         while let Some(first) = first_chunk(&mut chunks, self.shutdown).await {
             let outcome = committer.commit(first, &mut chunks, self.shutdown, &mut is_over).await;
+            let keys = std::mem::take(&mut committer.sent_keys);
+            if let Some(filler) = self.filler.filter(|_| !keys.is_empty()) {
+                filler.hand_over(keys).await;
+            }
             let Committed { end, refused } = outcome.map_err(PipelineError::from)?;
             on_commit(&Committed { end, refused })?;
             if refused > 0 {

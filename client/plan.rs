@@ -13,8 +13,8 @@ use crate::output::{self, printable};
 use crate::pipeline::Stages;
 use crate::receive::{self, Plan, PlannedFile, Source};
 use crate::run::{
-    APPLICATION_NAME, Destination, RunOptions, Survey, refuse_part_of_rows, refuse_rewritten,
-    stages, survey, suspects,
+    APPLICATION_NAME, Destination, RunOptions, Survey, refuse_part_of_api, refuse_part_of_rows,
+    refuse_rewritten, stages, survey, suspects, warn_of_changing_pages,
 };
 
 /// Prints the plan of a job.
@@ -43,7 +43,9 @@ pub(crate) async fn show(job: &Job, options: &RunOptions) -> Result<(), ClientEr
     }
     show_files(&survey);
     show_suspects(job, &mut source, &stages, &survey.plan).await?;
+    warn_of_changing_pages(job, &survey.plan);
     refuse_rewritten(&survey, job)?;
+    refuse_part_of_api(job, &survey.plan)?;
     refuse_part_of_rows(&survey, job)?;
     Ok(survey.drift.judge(job.load.drift)?)
 }
@@ -174,16 +176,28 @@ fn show_files(survey: &Survey) {
     for problem in &plan.problems {
         output::line(format!("cannot be read to its end: {problem}"));
     }
+    if survey.reads_on {
+        output::line("of the API, only what is newer than what was loaded");
+    }
     if plan.files.is_empty() && plan.problems.is_empty() {
-        output::line("none: the dataset's globs match no file");
+        output::line("none: the dataset's globs match no file, or its API has nothing new");
         return;
     }
     let header = ["file", "state", "size", "splits to load", "rows to load"];
     let mut table = output::table(header, 2..5);
+    let mut earlier = 0;
     for file in &plan.files {
+        // There may be thousands of them.
+        if file.is_earlier && !plan.splits.iter().any(|split| split.file == file.name) {
+            earlier += 1;
+            continue;
+        }
         table.add_row(file_row(file, &plan.splits));
     }
     output::line(table.to_string());
+    if earlier > 0 {
+        output::line(format!("pages of earlier runs that nothing is left of: {earlier}"));
+    }
     let rows: u64 = plan.splits.iter().map(Split::row_count).sum();
     output::line(format!("splits to load: {}, rows to load: {rows}", plan.splits.len()));
 }

@@ -46,7 +46,7 @@ pub(crate) async fn show(job: &Job, rows_max: usize) -> Result<(), ClientError> 
     }
     if plan.splits.is_empty() {
         // Nothing is new: show what was loaded already.
-        plan = source.plan(&job.source.dataset, &[], job.load.split_bytes, &[]).await?;
+        plan = source.plan(&job.source.dataset, &[], job.load.split_bytes, &[], None).await?;
     }
     let mut preview = Preview { job, columns: &columns, stages: &stages, rows_left: rows_max };
     let mut counts = Counts::default();

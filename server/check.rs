@@ -14,7 +14,9 @@ use crate::catalog::Catalog;
 use crate::catalog::archive::Compression;
 use crate::catalog::dataset::{Dataset, DatasetName};
 use crate::catalog::files::SourceFile;
-use crate::check::layout::special_settings;
+use crate::catalog::format::{FileHeader, Format};
+use crate::catalog::origin::Origin;
+use crate::check::layout::settings_of;
 use crate::check::records::{RecordsReport, read_dataset};
 use crate::check::trial::misfit;
 use crate::error::RequestError;
@@ -27,7 +29,9 @@ pub(crate) struct DatasetReport {
     pub(crate) name: String,
     /// Settings of the layout that are not the usual ones.
     pub(crate) layout: Vec<String>,
+    /// Empty for an API, whose pages are fetched to read their records.
     pub(crate) files: Vec<FileReport>,
+    pub(crate) is_api: bool,
     pub(crate) columns: Vec<Column>,
     /// What became of the records, if they were read.
     pub(crate) records: Option<RecordsReport>,
@@ -94,17 +98,22 @@ pub(crate) fn check_records(
 fn check_dataset(dataset: &Dataset) -> DatasetReport {
     let report = DatasetReport {
         name: dataset.name.to_string(),
-        layout: special_settings(&dataset.layout),
+        layout: settings_of(dataset),
         files: Vec::new(),
+        is_api: matches!(dataset.origin, Origin::Api(_)),
         columns: Vec::new(),
         records: None,
         warnings: Vec::new(),
         problems: Vec::new(),
     };
     let mut check = Check { dataset, report, names: BTreeSet::new(), first: None };
-    match dataset.files.list() {
-        Ok(files) => check.files(&files),
-        Err(error) => check.report.problems.push(error.to_string()),
+    let checked = dataset.sources().and_then(|files| match &dataset.origin {
+        Origin::Files(_) => check.files(&files),
+        // What is kept of it says nothing of what it gives now.
+        Origin::Api(_) => check.shared_columns(&files),
+    });
+    if let Err(error) = checked {
+        check.report.problems.push(error.to_string());
     }
     check.report
 }
@@ -120,7 +129,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn files(&mut self, files: &[SourceFile]) {
+    fn files(&mut self, files: &[SourceFile]) -> Result<(), RequestError> {
         if files.is_empty() {
             self.report.warnings.push("no file matches yet".to_owned());
         }
@@ -134,7 +143,17 @@ impl Check<'_> {
                 self.report.problems.push(error.to_string());
             }
         }
+        if matches!(self.dataset.format, Format::Json(_)) {
+            self.shared_columns(files)?;
+        }
         self.declared_columns();
+        Ok(())
+    }
+
+    /// The columns of all files together, where records name their own fields.
+    fn shared_columns(&mut self, files: &[SourceFile]) -> Result<(), RequestError> {
+        self.report.columns = self.dataset.columns(files)?;
+        Ok(())
     }
 
     fn file(&mut self, source: &SourceFile) -> Result<(), RequestError> {
@@ -143,8 +162,8 @@ impl Check<'_> {
         if !matches!(file.compression(), Compression::None) {
             self.note(file.compression().to_string());
         }
-        let layout = &self.dataset.layout;
-        let Some(header) = file.read_header(layout, self.dataset.expansion_max)? else {
+        let disk_bytes = file.stamp.size_bytes;
+        let Some(header) = self.dataset.header(&file, disk_bytes, &|| false)? else {
             self.report.warnings.push(if source.stamp.size_bytes == 0 {
                 format!("file \"{name}\" is empty")
             } else {
@@ -152,11 +171,19 @@ impl Check<'_> {
             });
             return Ok(());
         };
-        if header.encoding != layout.encoding {
-            self.note(header.encoding.name().to_owned());
+        match header {
+            FileHeader::Delimited { layout, header } => {
+                if header.encoding != layout.encoding {
+                    self.note(header.encoding.name().to_owned());
+                }
+                self.compare(name, &header.names);
+                let expansion_max = self.dataset.expansion_max;
+                self.report.warnings.extend(misfit(layout, expansion_max, &file, &header)?);
+            }
+            FileHeader::Json { header, .. } => {
+                self.names.extend(header.names.iter().map(|found| found.name.clone()));
+            }
         }
-        self.compare(name, &header.names);
-        self.report.warnings.extend(misfit(self.dataset, &file, &header)?);
         Ok(())
     }
 
@@ -196,9 +223,16 @@ impl Check<'_> {
                 Some(name) => format!("did you mean \"{name}\"?"),
                 None => "remove it, or add it to a file".to_owned(),
             };
-            self.report
-                .problems
-                .push(format!("no header has the declared column \"{declared}\": {hint}"));
+            match self.dataset.format {
+                Format::Delimited(_) => self
+                    .report
+                    .problems
+                    .push(format!("no header has the declared column \"{declared}\": {hint}")),
+                // A member that no record must have may be rare.
+                Format::Json(_) => self.report.warnings.push(format!(
+                    "none of the first records has the declared column \"{declared}\": {hint}"
+                )),
+            }
         }
     }
 }
@@ -233,7 +267,7 @@ fn quoted(names: &[&String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::dataset::tests::dataset;
+    use crate::catalog::dataset::tests::{dataset, json_dataset};
     use crate::delimited::Layout;
     use std::io::Write as _;
 
@@ -247,7 +281,7 @@ mod tests {
             std::fs::write(folder.path().join(name), content).expect("file is written");
         }
         let mut dataset = dataset(folder.path(), declared);
-        dataset.layout = layout;
+        *dataset.layout_mut() = layout;
         check_dataset(&dataset)
     }
 
@@ -306,6 +340,23 @@ mod tests {
         let report = report(&[("a.csv", "a,a\n"), ("b.csv", "a,b\n1,2\n")], &[]);
         assert_eq!((report.problems.len(), report.files.len(), report.columns.len()), (1, 2, 2));
         assert!(report.problems[0].contains("\"a.csv\""), "{:?}", report.problems);
+    }
+
+    #[test]
+    fn fields_of_json_may_be_missing() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for (name, content) in
+            [("a.json", r#"{"d":[{"id":1}]}"#), ("b.json", r#"{"d":[{"x":[]}]}"#)]
+        {
+            std::fs::write(folder.path().join(name), content).expect("file is written");
+        }
+        let declared = [("id", "bigint"), ("born", "date")];
+        let report = check_dataset(&json_dataset(folder.path(), "/d", &declared));
+        assert_eq!(report.layout, ["kind = \"json\"", "records = \"/d\""]);
+        let names: Vec<_> = report.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!((names, report.files.len()), (vec!["id", "x", "born"], 2));
+        assert_eq!((report.warnings.len(), report.problems.len()), (1, 0));
+        assert!(report.warnings[0].contains("declared column \"born\""), "{:?}", report.warnings);
     }
 
     #[test]

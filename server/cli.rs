@@ -12,7 +12,7 @@ use crate::catalog::dataset::DatasetName;
 use crate::delimited::Delimiter;
 
 const ABOUT: &str = "\
-Serves the records of CSV files on this host, typed and in batches, over gRPC.
+Serves the records of CSV and JSON files on this host, and of JSON APIs, typed and in batches, over gRPC.
 
 Only datasets declared in server.toml can be read, by name, never by path. \
 ferry-client fetches them and loads them into PostgreSQL; grpcurl can look at them too.";
@@ -47,7 +47,7 @@ const INSPECT_EXAMPLES: &str = r"Examples:
   ferry-server inspect export.csv.gz --sample 64MiB      its first 64 MiB
   ferry-server inspect daily.txt --delimiter '\t' --encoding windows-1252 --no-header";
 
-/// Serves the records of CSV files over gRPC.
+/// Serves the records of files and APIs over gRPC.
 #[derive(Debug, Parser)]
 #[command(name = "ferry-server", version, long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -76,7 +76,8 @@ pub(crate) enum Command {
     ///
     /// Opens every file's header, and no port. With --records, every record is
     /// read as a client would have it read, and what is refused is counted:
-    /// reasons and places, no values. Refused records are no failure.
+    /// reasons and places, no values. Refused records are no failure. An API is
+    /// asked only then.
     Check(CheckRequest),
     /// Find out how a file is written, and print a dataset for server.toml.
     ///

@@ -13,7 +13,9 @@ use ferry::wire::convert::InvalidMessage;
 use crate::catalog::archive::archive_error;
 use crate::catalog::unwanted::Unwanted;
 use crate::delimited::DelimitedError;
+use crate::fetch::FetchError;
 use crate::inspect::InspectError;
+use crate::json::JsonError;
 
 /// Why the program could not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,10 @@ pub(crate) enum RequestError {
         "dataset \"{dataset}\" has no file \"{file}\": ask PlanTransfer or GetDataset for them"
     )]
     FileNotFound { dataset: String, file: String },
+    #[error(
+        "dataset \"{dataset}\" has page \"{file}\" no more: run again, which asks the API for what it has now"
+    )]
+    PageNotFound { dataset: String, file: String },
     #[error("dataset \"{dataset}\" has no column \"{column}\": {hint}")]
     ColumnNotInDataset { dataset: String, column: String, hint: String },
     #[error("file \"{file}\" has no column \"{column}\": {hint}")]
@@ -102,6 +108,10 @@ pub(crate) enum RequestError {
     ArchiveDamaged { file: String, problem: String },
     #[error("file \"{file}\" cannot be read to its end: {problem}")]
     ArchiveTooLarge { file: String, problem: String },
+    #[error("the records of \"{file}\" cannot be told apart: {problem}")]
+    BadJson { file: String, problem: String },
+    #[error("\"{file}\" cannot be fetched: {problem}")]
+    FetchFailed { file: String, problem: String },
     #[error("the dataset has more than {max} files: declare several datasets")]
     TooManyFiles { max: usize },
     #[error("{max} streams are open already: try again later, or raise limits.streams_max")]
@@ -133,11 +143,34 @@ impl RequestError {
         }
     }
 
-    /// Says which file could not be read, and whether its disk or its archive is to blame.
+    /// The same of a file of JSON.
+    pub(crate) fn of_json(file: &str, error: JsonError) -> Self {
+        match error {
+            JsonError::Io(source) => Self::of_reading(file, source),
+            JsonError::RowCountDiffers { expected, found } => {
+                Self::RowCountDiffers { file: file.to_owned(), expected, found }
+            }
+            JsonError::Arrow(error) => Self::Internal(error.to_string()),
+            error => Self::BadJson { file: file.to_owned(), problem: error.to_string() },
+        }
+    }
+
+    /// Says what could not be fetched: a page, or the pages of a dataset.
+    pub(crate) fn of_fetch(file: &str, error: &FetchError) -> Self {
+        if error.is_stopping() {
+            return Self::Stopping;
+        }
+        Self::FetchFailed { file: file.to_owned(), problem: error.to_string() }
+    }
+
+    /// Says which file could not be read, and whether its disk, its archive or its content is to blame.
     pub(crate) fn of_reading(file: &str, source: io::Error) -> Self {
         let file = file.to_owned();
         if source.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Unwanted>) {
             return Self::Stopping;
+        }
+        if let Some(error) = source.get_ref().and_then(|inner| inner.downcast_ref::<JsonError>()) {
+            return Self::BadJson { file, problem: error.to_string() };
         }
         match archive_error(&source) {
             // The bytes that were there when it was opened are not there any more.
@@ -150,10 +183,11 @@ impl RequestError {
         }
     }
 
-    /// Says how far an archive is read all the same.
+    /// Says how far a content is read all the same.
     pub(crate) fn with_end(mut self, end: Option<Position>) -> Self {
-        if let Self::ArchiveDamaged { problem, .. } | Self::ArchiveTooLarge { problem, .. } =
-            &mut self
+        if let Self::ArchiveDamaged { problem, .. }
+        | Self::ArchiveTooLarge { problem, .. }
+        | Self::BadJson { problem, .. } = &mut self
         {
             *problem = match end {
                 Some(end) => format!("{problem}; it is read up to {end}"),
@@ -163,18 +197,24 @@ impl RequestError {
         self
     }
 
-    /// Whether an archive is to blame, of which the bytes on disk can be read.
-    pub(crate) fn is_of_archive(&self) -> bool {
-        matches!(self, Self::ArchiveDamaged { .. } | Self::ArchiveTooLarge { .. })
+    /// Whether the content is to blame, or its archive, of which the bytes on disk can be read.
+    pub(crate) fn is_of_content(&self) -> bool {
+        matches!(
+            self,
+            Self::ArchiveDamaged { .. } | Self::ArchiveTooLarge { .. } | Self::BadJson { .. }
+        )
     }
 
     /// Whether it keeps one file from being read, and says nothing of the others.
     pub(crate) fn is_of_one_file(&self) -> bool {
         let is_of_file = matches!(
             self,
-            Self::BadHeader { .. } | Self::FileChanged { .. } | Self::FileUnreadable { .. }
+            Self::BadHeader { .. }
+                | Self::FileChanged { .. }
+                | Self::FileUnreadable { .. }
+                | Self::FetchFailed { .. }
         );
-        is_of_file || self.is_of_archive()
+        is_of_file || self.is_of_content()
     }
 
     /// Whether the file is not there any more.

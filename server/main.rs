@@ -1,17 +1,21 @@
-//! `ferry-server`, the source host: answers gRPC requests for the records of declared files.
+//! `ferry-server`, the source host: answers gRPC requests for the records of declared files and APIs.
 
 mod catalog;
 mod check;
+mod chunk;
 mod cli;
 mod delimited;
 mod error;
+mod fetch;
 #[cfg(test)]
 mod fuzz;
 mod inspect;
+mod json;
 mod output;
 mod service;
 mod settings;
 mod source;
+mod wanted;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -96,10 +96,12 @@ fn table(reports: &[DatasetReport]) -> String {
     let mut text = String::new();
     for report in reports {
         let total: u64 = report.files.iter().map(|file| file.size_bytes).sum();
-        line(
-            &mut text,
-            &format!("{}  {}, {}", report.name, files(report.files.len()), ByteSize(total)),
-        );
+        let origin = if report.is_api {
+            "pages of an API".to_owned()
+        } else {
+            format!("{}, {}", files(report.files.len()), ByteSize(total))
+        };
+        line(&mut text, &format!("{}  {origin}", report.name));
         if !report.layout.is_empty() {
             line(&mut text, &format!("  layout: {}", report.layout.join(", ")));
         }
@@ -227,6 +229,7 @@ mod tests {
                     notes: vec!["gzip".to_owned(), "UTF-16BE".to_owned()],
                 },
             ],
+            is_api: false,
             columns: vec![
                 Column { name: "uid".to_owned(), column_type: ColumnType::Bigint },
                 Column { name: "e\nmail".to_owned(), column_type: ColumnType::Text },
@@ -265,6 +268,7 @@ customers  2 files, 12.0 kB
             name: "customers".to_owned(),
             layout: Vec::new(),
             files: Vec::new(),
+            is_api: false,
             columns: Vec::new(),
             records: Some(RecordsReport {
                 rows: 995,

@@ -10,11 +10,12 @@ use ferry::schema::Column;
 
 use crate::catalog::archive::Compression;
 use crate::catalog::dataset::Dataset;
+use crate::catalog::format::{ContentReader, FileHeader};
 use crate::catalog::open_file::{Content, OpenFile};
-use crate::catalog::scan::header_of;
+use crate::catalog::origin::Origin;
 use crate::catalog::unwanted::{WhileWanted, skip};
 use crate::catalog::{Catalog, IsUnwanted};
-use crate::delimited::{BatchReader, Chunk, Header, Layout, Terminator, TextInput};
+use crate::chunk::Chunk;
 use crate::error::RequestError;
 
 /// What is to be read.
@@ -35,7 +36,7 @@ pub(crate) struct SplitReader {
     file: OpenFile,
     split: Split,
     columns: Vec<Column>,
-    reader: BatchReader<Content>,
+    reader: ContentReader<Content>,
     /// Place after the last chunk.
     reached: Position,
 }
@@ -50,37 +51,25 @@ impl SplitReader {
     ) -> Result<Self, RequestError> {
         let ReadRequest { split, position, columns, batch_bytes_max } = request;
         check_inside(&split, position)?;
-        let not_found = || RequestError::FileNotFound {
-            dataset: dataset.name.to_string(),
-            file: split.file.clone(),
-        };
-        let source = dataset.files.find(&split.file)?.ok_or_else(not_found)?;
+        let source = dataset.find(&split.file)?.ok_or_else(|| not_found(dataset, &split.file))?;
         let columns =
-            if columns.is_empty() { dataset.columns(&dataset.files.list()?)? } else { columns };
+            if columns.is_empty() { dataset.columns(&dataset.sources()?)? } else { columns };
         let file = match source.open() {
-            Err(error) if error.is_absence() => return Err(not_found()),
+            Err(error) if error.is_absence() => return Err(not_found(dataset, &split.file)),
             outcome => outcome?,
         };
         catalog.fingerprints.verify(&file, file.stamp, &split.fingerprint, is_unwanted)?;
         check_fingerprint(&file, &split)?;
         let disk_bytes = split.fingerprint.size_bytes;
-        let Some(header) = header_of(&file, dataset, disk_bytes, is_unwanted)? else {
+        let Some(header) = dataset.header(&file, disk_bytes, is_unwanted)? else {
             let problem = "the file is empty".to_owned();
             return Err(RequestError::BadHeader { file: split.file, problem });
         };
-        check_boundaries(&file, &dataset.layout, &header, &split, position)?;
+        check_boundaries(&file, &header, &split, position)?;
         let offset = position.byte_offset;
         let content = content_from(&file, dataset, disk_bytes, offset, is_unwanted)?;
-        let reader = BatchReader::new(
-            TextInput::new(content, header.encoding, offset).without_footer(&dataset.layout),
-            &dataset.layout,
-            &header,
-            dataset.reading(&columns),
-            position,
-            split.end,
-            batch_bytes_max,
-        )
-        .map_err(|error| RequestError::of_file(&split.file, error))?;
+        let (wanted, range) = (dataset.reading(&columns), (position, split.end));
+        let reader = header.reader(&split.file, content, wanted, range, batch_bytes_max)?;
         Ok(Self { catalog, file, split, columns, reader, reached: position })
     }
 
@@ -99,7 +88,7 @@ impl SplitReader {
         &mut self,
         is_unwanted: IsUnwanted<'_>,
     ) -> Result<Option<Chunk>, RequestError> {
-        match self.reader.next_chunk() {
+        match self.reader.next_chunk(&self.split.file) {
             Ok(Some(chunk)) => {
                 self.reached = chunk.end;
                 Ok(Some(chunk))
@@ -111,7 +100,7 @@ impl SplitReader {
             Err(error) => {
                 // A file that changed explains most that can go wrong in it.
                 self.check_unchanged(is_unwanted)?;
-                Err(RequestError::of_file(&self.split.file, error))
+                Err(error)
             }
         }
     }
@@ -123,6 +112,15 @@ impl SplitReader {
         }
         let fingerprint = &self.split.fingerprint;
         self.catalog.fingerprints.verify(&self.file, stamp, fingerprint, is_unwanted)
+    }
+}
+
+/// Says that a file is not there, or that a page is not kept any more.
+fn not_found(dataset: &Dataset, file: &str) -> RequestError {
+    let (name, file) = (dataset.name.to_string(), file.to_owned());
+    match &dataset.origin {
+        Origin::Files(_) => RequestError::FileNotFound { dataset: name, file },
+        Origin::Api(_) => RequestError::PageNotFound { dataset: name, file },
     }
 }
 
@@ -152,30 +150,15 @@ fn check_fingerprint(file: &OpenFile, split: &Split) -> Result<(), RequestError>
     Ok(())
 }
 
-/// Refuses positions that do not lie between two records, as far as the bytes
-/// around them tell, which an archive does not show.
+/// Refuses positions that do not lie between two records.
 fn check_boundaries(
     file: &OpenFile,
-    layout: &Layout,
-    header: &Header,
+    header: &FileHeader<'_>,
     split: &Split,
     position: Position,
 ) -> Result<(), RequestError> {
-    // The LF of a CRLF is the first byte of the next record then.
-    let splits_crlf = layout.dialect.terminator == Terminator::Cr;
     for place in [split.start, split.end, position] {
-        let is_loose = splits_crlf || place == split.start || place == split.end;
-        // The content of the fingerprint ends there, whatever was added since.
-        let is_end_of_content = place.byte_offset == split.fingerprint.size_bytes;
-        let is_edge = match file.edge(place.byte_offset, header.encoding)? {
-            Some(_) if is_end_of_content => true,
-            Some(edge) => edge.is_between_records() || (is_loose && edge.may_end_range()),
-            None => true,
-        };
-        let is_boundary = place.byte_offset >= header.end.byte_offset && is_edge;
-        // A header without line end is planned to its last byte.
-        let is_end_of_header = place == header.end;
-        if !is_boundary && !is_end_of_header {
+        if !header.is_boundary(file, split, place)? {
             let file = split.file.clone();
             return Err(RequestError::PositionNotOnBoundary { file, position: place });
         }

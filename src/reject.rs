@@ -68,6 +68,14 @@ impl Code {
     pub const FIELD_TOO_LARGE: Self = Self::known("field_too_large");
     /// The record is longer than its source allows, and was skipped unread.
     pub const RECORD_TOO_LARGE: Self = Self::known("record_too_large");
+    /// The record is JSON, but no object.
+    pub const NOT_AN_OBJECT: Self = Self::known("not_an_object");
+    /// A member is an object or an array where a single value is wanted.
+    pub const NOT_A_SCALAR: Self = Self::known("not_a_scalar");
+    /// Several members of the record give the same column.
+    pub const DUPLICATE_FIELD: Self = Self::known("duplicate_field");
+    /// Objects and arrays lie deeper in one another than their source allows.
+    pub const TOO_DEEP: Self = Self::known("too_deep");
     /// A field is not UTF-8.
     pub const BAD_UTF8: Self = Self::known("bad_utf8");
     /// A field holds bytes that mean nothing in the encoding of its file, other than UTF-8.
@@ -90,7 +98,7 @@ impl Code {
     pub const BAD_TIMESTAMP: Self = Self::known("bad_timestamp");
     /// A field is not a UUID.
     pub const BAD_UUID: Self = Self::known("bad_uuid");
-    /// A field is not JSON.
+    /// A field, or a whole record, is not JSON.
     pub const BAD_JSON: Self = Self::known("bad_json");
     /// A field is not bytes in hexadecimal digits.
     pub const BAD_BYTEA: Self = Self::known("bad_bytea");

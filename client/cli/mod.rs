@@ -8,15 +8,17 @@ mod load;
 mod pii;
 mod quarantine;
 mod run;
+mod serve;
 mod since;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use ferry::host::logging::Level;
 use ferry::host::shutdown::Shutdown;
 
-use crate::demo::{self, DemoOptions};
+use crate::demo::{self, DemoOptions, TripChoice};
 use crate::error::ClientError;
 use crate::run::unless_stopped;
 use crate::{preview, status};
@@ -26,6 +28,7 @@ use job::JobArguments;
 use pii::PiiVerb;
 use quarantine::QuarantineVerb;
 use run::{PlanArguments, RUN_EXAMPLES, RunArguments};
+use serve::{SERVE_EXAMPLES, ServeArguments};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -34,6 +37,7 @@ Examples:
   ferry-client preview job.toml --rows 20             rows as they come in beside what would be loaded
   ferry-client run job.toml                           move it; run again to continue or to add what is new
   ferry-client runs                                   what ran; `runs show 12` tells all of one run
+  ferry-client serve job.toml                         a page and an API: runs, refused rows, records
   ferry-client run --source http://host:7443 --dataset customers \\
       --table public.customers --create --pii email,phone --key-file pii.key
 
@@ -79,6 +83,9 @@ enum Verb {
     Status(StatusArguments),
     /// List the runs, or show one with its files, tables, workers and rejects.
     Runs(RunsArguments),
+    /// Serve a page, REST, gRPC and counters: runs, refused rows and loaded records.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArguments),
     /// Make or update the ledger, schema `ferry` of the database. `run` does it too.
     Migrate(MigrateArguments),
     /// Move example data between two processes and a throw-away PostgreSQL.
@@ -103,9 +110,40 @@ struct MigrateArguments {
 
 #[derive(Args)]
 struct DemoArguments {
+    #[command(subcommand)]
+    trip: Option<DemoTrip>,
     /// Leave everything running, and say how to connect and how to stop it.
-    #[arg(long)]
+    #[arg(long, global = true)]
     keep: bool,
+}
+
+#[derive(Subcommand)]
+enum DemoTrip {
+    /// CSV files of customers, which is also what is moved without a word.
+    Customers,
+    /// People of a JSON API, through two tables and a Redis to REST and a web page.
+    People,
+    /// The API of the demo, for the demo itself.
+    #[command(hide = true)]
+    Api {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long, env = "PEOPLE_API_TOKEN", hide_env_values = true)]
+        token: String,
+    },
+}
+
+impl DemoArguments {
+    async fn execute(self, shutdown: Shutdown) -> Result<(), ClientError> {
+        let trip = match self.trip {
+            None | Some(DemoTrip::Customers) => TripChoice::Customers,
+            Some(DemoTrip::People) => TripChoice::People,
+            Some(DemoTrip::Api { listen, token }) => {
+                return Ok(demo::serve_api(listen, token, shutdown).await?);
+            }
+        };
+        Ok(demo::run(DemoOptions { trip, keep: self.keep }, shutdown).await?)
+    }
 }
 
 /// Does what the command line says.
@@ -138,10 +176,11 @@ async fn execute_verb(verb: Verb) -> Result<(), ClientError> {
         Verb::Pii(verb) => verb.execute(shutdown).await,
         Verb::Status(status) => status.execute(shutdown).await,
         Verb::Runs(runs) => runs.execute(shutdown).await,
+        Verb::Serve(serve) => serve.execute(shutdown).await,
         Verb::Migrate(migrate) => {
             unless_stopped(&mut shutdown, status::migrate(&migrate.database)).await
         }
-        Verb::Demo(demo) => Ok(demo::run(DemoOptions { keep: demo.keep }, shutdown).await?),
+        Verb::Demo(demo) => demo.execute(shutdown).await,
     }
 }
 

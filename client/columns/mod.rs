@@ -26,6 +26,7 @@ use crate::transform::{Input, Output};
 pub(crate) use drift::{Drift, FileHeader, drift};
 pub(crate) use error::ColumnError;
 pub(crate) use evolve::evolve;
+pub(crate) use names::{Origin, finals};
 pub(crate) use record::{columns_json, rules_json};
 pub(crate) use sources::SourceColumn;
 

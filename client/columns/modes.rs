@@ -127,6 +127,7 @@ mod tests {
 
     use super::*;
     use crate::columns::TargetColumnPlan;
+    use crate::job::{CachePolicy, ServePolicy};
     use crate::load::catalogue::TargetColumn;
 
     fn names(names: &[&str]) -> Vec<String> {
@@ -140,6 +141,8 @@ mod tests {
             mode,
             key: names(key),
             columns: Vec::new(),
+            cache: CachePolicy::default(),
+            serve: ServePolicy::default(),
         }
     }
 

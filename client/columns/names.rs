@@ -9,16 +9,16 @@ use crate::pseudonym::salt_name;
 
 /// A column that a target can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Final {
+pub(crate) struct Final {
     /// Name under which targets know it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Where its values come from.
-    pub(super) origin: Origin,
+    pub(crate) origin: Origin,
 }
 
 /// Where the values of a column come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// A column of the source.
     Source(String),
     /// The salts of such a column.
@@ -51,7 +51,7 @@ impl Origin {
 }
 
 /// The columns that can be loaded, in the order of the source, made ones last.
-pub(super) fn finals(job: &Job, wanted: &[&Column]) -> Result<Vec<Final>, ColumnError> {
+pub(crate) fn finals(job: &Job, wanted: &[&Column]) -> Result<Vec<Final>, ColumnError> {
     let mut finals = Vec::new();
     for column in wanted {
         let pii = rule_of(job, &column.name).and_then(|rule| rule.pii.as_ref());

@@ -120,6 +120,7 @@ fn mode_json(target: &Target) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::{CachePolicy, ServePolicy};
 
     fn target(mode: Mode, key: &[&str]) -> Target {
         Target {
@@ -128,6 +129,8 @@ mod tests {
             mode,
             key: key.iter().map(|name| (*name).to_owned()).collect(),
             columns: Vec::new(),
+            cache: CachePolicy::default(),
+            serve: ServePolicy::default(),
         }
     }
 

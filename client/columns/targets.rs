@@ -256,6 +256,7 @@ fn cannot_become(choice: &Choice<'_>, chosen: &Chosen<'_>, own_type: ColumnType)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::{CachePolicy, ServePolicy};
 
     fn target(mode: Mode) -> Target {
         Target {
@@ -264,6 +265,8 @@ mod tests {
             mode,
             key: vec!["uid".to_owned()],
             columns: Vec::new(),
+            cache: CachePolicy::default(),
+            serve: ServePolicy::default(),
         }
     }
 

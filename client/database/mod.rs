@@ -2,6 +2,7 @@
 //!
 //! Invariant: no URL and no password is in any text made here.
 
+mod pool;
 mod statement;
 
 use std::borrow::Cow;
@@ -13,7 +14,8 @@ use sqlx::{ConnectOptions as _, PgConnection};
 
 use statement::{describe, sqlstate};
 
-pub(crate) use statement::{RowRefusal, StatementError};
+pub(crate) use pool::{pool, set_up_look_ups, set_up_texts};
+pub(crate) use statement::{RowRefusal, StatementError, is_data_exception};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -30,6 +30,8 @@ const TOUCHED_TWICE: &str = "21000";
 const PASSING: [&str; 8] = ["25P03", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"];
 /// Class of what befalls a connection.
 const CLASS_OF_CONNECTIONS: &str = "08";
+/// Class of values that are not what they should be.
+const CLASS_OF_DATA: &str = "22";
 /// What a column says of bytes that are none of its type: it will again.
 const PROTOCOL_VIOLATION: &str = "08P01";
 
@@ -120,6 +122,11 @@ impl std::error::Error for StatementError {}
 /// The SQLSTATE of an error, if the server sent it.
 pub(super) fn sqlstate(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(Cow::into_owned)
+}
+
+/// Whether PostgreSQL could not take a value as what it was to be: a text that is no number, say.
+pub(crate) fn is_data_exception(error: &sqlx::Error) -> bool {
+    sqlstate(error).is_some_and(|code| code.starts_with(CLASS_OF_DATA))
 }
 
 /// Whether what a SQLSTATE stands for is over after a while.

@@ -1,4 +1,4 @@
-//! Turns the example of `examples/customers` into a temporary folder with a source and a destination host.
+//! Turns an example of `examples/` into a temporary folder with a source and a destination host.
 //!
 //! Invariant: the folder is removed when dropped, unless [`Folder::keep`] was called.
 
@@ -7,11 +7,17 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::{DemoError, data};
+use super::DemoError;
 
-const SERVER_TOML: &str = include_str!("../../examples/customers/server.toml");
-const JOB_TOML: &str = include_str!("../../examples/customers/job.toml");
 const KEY_BYTES: usize = 32;
+
+/// Settings of the two hosts.
+pub(super) struct Hosts {
+    /// `server.toml` of the source host.
+    pub(super) server: String,
+    /// `job.toml` of the destination host.
+    pub(super) job: String,
+}
 
 /// The folder in which the whole demo takes place.
 pub(super) struct Folder {
@@ -20,8 +26,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder with data and settings of both hosts.
-    pub(super) fn create() -> Result<Self, DemoError> {
+    /// Makes the folder with the settings of both hosts.
+    pub(super) fn create(hosts: &Hosts) -> Result<Self, DemoError> {
         let temporary = std::env::temp_dir();
         let failed = |path: &Path, source| DemoError::Folder { path: path.to_owned(), source };
         let name = random_hex(4).map_err(|source| failed(&temporary, source))?;
@@ -29,11 +35,11 @@ impl Folder {
         // For this user alone; the cluster opens the way for user `postgres` if it must.
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(|source| failed(&path, source))?;
         let folder = Self { path, is_kept: false };
-        folder.fill().map_err(|source| failed(&folder.path, source))?;
+        folder.fill(hosts).map_err(|source| failed(&folder.path, source))?;
         Ok(folder)
     }
 
-    /// Folder of the source host: `server.toml` and the CSV files.
+    /// Folder of the source host: `server.toml`, and its files if it has any.
     pub(super) fn source(&self) -> PathBuf {
         self.path.join("source")
     }
@@ -48,18 +54,22 @@ impl Folder {
         self.path.join("postgres")
     }
 
+    /// Folder of the cache.
+    pub(super) fn redis(&self) -> PathBuf {
+        self.path.join("redis")
+    }
+
     /// Leaves the folder where it is, and says where.
     pub(super) fn keep(mut self) -> PathBuf {
         self.is_kept = true;
         self.path.clone()
     }
 
-    fn fill(&self) -> io::Result<()> {
+    fn fill(&self, hosts: &Hosts) -> io::Result<()> {
         fs::create_dir(self.source())?;
-        data::write(&self.source())?;
-        fs::write(self.source().join("server.toml"), SERVER_TOML)?;
+        fs::write(self.source().join("server.toml"), &hosts.server)?;
         fs::create_dir(self.destination())?;
-        fs::write(self.destination().join("job.toml"), JOB_TOML)?;
+        fs::write(self.destination().join("job.toml"), &hosts.job)?;
         let mut key_file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -80,7 +90,7 @@ impl Drop for Folder {
 }
 
 /// So many random bytes, as two hexadecimal digits each.
-fn random_hex(bytes: usize) -> io::Result<String> {
+pub(super) fn random_hex(bytes: usize) -> io::Result<String> {
     let mut random = vec![0; bytes];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(ferry::hex::encode(&random))

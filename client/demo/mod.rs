@@ -7,9 +7,12 @@
 mod cluster;
 mod data;
 mod folder;
+mod people;
 mod processes;
+mod redis;
 mod show;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -19,14 +22,30 @@ use sqlx::PgConnection;
 use crate::database::StatementError;
 use crate::output::{heading, line};
 use cluster::{Cluster, ClusterError};
-use folder::Folder;
-use processes::{Programs, Server};
+use folder::{Folder, Hosts};
+use processes::{Programs, Service};
+
+pub(crate) use people::serve_api;
+
+const SERVER_TOML: &str = include_str!("../../examples/customers/server.toml");
+const JOB_TOML: &str = include_str!("../../examples/customers/job.toml");
 
 /// What the demo is asked to do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DemoOptions {
+    /// What is moved.
+    pub(crate) trip: TripChoice,
     /// Leave everything running at the end.
     pub(crate) keep: bool,
+}
+
+/// What a demo moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TripChoice {
+    /// CSV files of customers.
+    Customers,
+    /// People of an API, through a cache to a page.
+    People,
 }
 
 /// A demo that came to no good end.
@@ -44,11 +63,34 @@ pub(crate) enum DemoError {
         /// Where it should be.
         path: PathBuf,
     },
-    /// The server ended or said nothing.
-    #[error("ferry-server did not start listening; it said:\n{log}")]
-    ServerDown {
+    /// A program ended or said nothing.
+    #[error("{} did not start listening; it said:\n{log}", program.display())]
+    ServiceDown {
+        /// Which program.
+        program: PathBuf,
         /// What it wrote.
         log: String,
+    },
+    /// There is no Redis to be started.
+    #[error(
+        "redis-server is not installed: apt-get install redis-server (on Debian and Ubuntu), or put it on the PATH"
+    )]
+    NoRedis,
+    /// The demo's API finds its port taken, or closed to this user.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The demo's own look-up was not answered as it should be.
+    #[error("{url} answers {what}: please report this")]
+    BadAnswer {
+        /// What was asked.
+        url: String,
+        /// What came instead.
+        what: String,
     },
     /// The client failed; it has said why.
     #[error("ferry-client run failed ({0}): see its message above")]
@@ -87,11 +129,21 @@ pub(crate) enum DemoError {
     Interrupted,
 }
 
-/// Makes a source host and a destination host, moves a table, and shows the result.
-pub(crate) async fn run(options: DemoOptions, mut shutdown: Shutdown) -> Result<(), DemoError> {
+/// Makes a source host and a destination host, moves tables, and shows the result.
+pub(crate) async fn run(options: DemoOptions, shutdown: Shutdown) -> Result<(), DemoError> {
+    match options.trip {
+        TripChoice::Customers => run_customers(options.keep, shutdown).await,
+        TripChoice::People => people::run(options.keep, shutdown).await,
+    }
+}
+
+async fn run_customers(keep: bool, mut shutdown: Shutdown) -> Result<(), DemoError> {
     let programs = Programs::find()?;
     // Dropped in reverse: the server, the database, and last their folder.
-    let folder = Folder::create()?;
+    let hosts = Hosts { server: SERVER_TOML.to_owned(), job: JOB_TOML.to_owned() };
+    let folder = Folder::create(&hosts)?;
+    let failed = |source| DemoError::Folder { path: folder.source(), source };
+    data::write(&folder.source()).map_err(failed)?;
     heading("1. Two hosts on one machine");
     let cluster = start_cluster(&folder, &shutdown)?;
     let mut conn = show::connect(&cluster).await?;
@@ -101,7 +153,7 @@ pub(crate) async fn run(options: DemoOptions, mut shutdown: Shutdown) -> Result<
         data::ROWS,
         data::BAD_ROWS
     ));
-    let server = Server::start(&programs, &folder, &shutdown).await?;
+    let server = programs.start_server(&folder, &[], &shutdown).await?;
     let trip = Trip { programs: &programs, folder: &folder, server: &server, cluster: &cluster };
 
     heading("2. The trip: e-mail and phone become pseudonyms, names stay at home");
@@ -121,8 +173,8 @@ pub(crate) async fn run(options: DemoOptions, mut shutdown: Shutdown) -> Result<
     expect_rows(&mut conn, data::ROWS + data::APPENDED_ROWS).await?;
 
     drop(conn);
-    show_grpcurl(server.address(), options.keep);
-    if options.keep {
+    show_grpcurl(server.address(), keep);
+    if keep {
         leave_running(folder, cluster, server, &programs);
     } else {
         line("");
@@ -144,14 +196,15 @@ fn start_cluster(folder: &Folder, shutdown: &Shutdown) -> Result<Cluster, DemoEr
 struct Trip<'a> {
     programs: &'a Programs,
     folder: &'a Folder,
-    server: &'a Server,
+    server: &'a Service,
     cluster: &'a Cluster,
 }
 
 impl Trip<'_> {
     async fn make(&self, shutdown: &mut Shutdown) -> Result<(), DemoError> {
         let database_url = self.cluster.url(show::DATABASE);
-        self.programs.run_client(self.folder, self.server.url(), &database_url, shutdown).await
+        let environment = [("DATABASE_URL", database_url.as_str())];
+        self.programs.run_client(self.folder, self.server.url(), &environment, shutdown).await
     }
 }
 
@@ -202,7 +255,7 @@ fn show_grpcurl(address: &str, keep: bool) {
     line("How to read rows with it: docs/grpcurl.md");
 }
 
-fn leave_running(folder: Folder, cluster: Cluster, server: Server, programs: &Programs) {
+fn leave_running(folder: Folder, cluster: Cluster, server: Service, programs: &Programs) {
     let database_url = cluster.url(show::DATABASE);
     let source_url = server.url().to_owned();
     let server_pid = server.leave_running();

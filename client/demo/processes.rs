@@ -14,7 +14,9 @@ use super::cluster::signal;
 use super::folder::Folder;
 use crate::output::line;
 
-const LISTENING: &str = "ferry-server listening on ";
+const SERVER_LISTENING: &str = "ferry-server listening on ";
+/// Variables that flags of ferry are read from.
+const SETTINGS: [&str; 2] = ["DATABASE_URL", "REDIS_URL"];
 const START_SECONDS_MAX: u64 = 30;
 /// How long a program may take to end by itself before it is killed.
 const STOP_SECONDS_MAX: u64 = 10;
@@ -43,51 +45,80 @@ impl Programs {
         &self.client
     }
 
+    /// This program, without the user's own settings.
+    pub(super) fn client_command(&self) -> Command {
+        clean_command(&self.client)
+    }
+
+    /// Starts the source host in its folder.
+    pub(super) async fn start_server(
+        &self,
+        folder: &Folder,
+        environment: &[(&str, &str)],
+        shutdown: &Shutdown,
+    ) -> Result<Service, DemoError> {
+        let arguments = ["serve", "--config", "server.toml", "--listen", "127.0.0.1:0"];
+        line("");
+        line(format!("source$ ferry-server {}", arguments.join(" ")));
+        let mut command = clean_command(&self.server);
+        command.args(arguments).current_dir(folder.source()).envs(environment.iter().copied());
+        let log_path = folder.source().join("ferry-server.log");
+        let service = Service::start(command, SERVER_LISTENING, &log_path, shutdown).await?;
+        line(format!("{SERVER_LISTENING}{}", service.url()));
+        Ok(service)
+    }
+
     /// Runs the job of the destination host to its end; its output goes to the terminal.
     pub(super) async fn run_client(
         &self,
         folder: &Folder,
         source_url: &str,
-        database_url: &str,
+        environment: &[(&str, &str)],
         shutdown: &mut Shutdown,
     ) -> Result<(), DemoError> {
         line(format!(
-            "destination$ DATABASE_URL={database_url} ferry-client run job.toml --source {source_url}"
+            "destination$ {}ferry-client run job.toml --source {source_url}",
+            assignments(environment)
         ));
-        let mut command = clean_command(&self.client);
+        let mut command = self.client_command();
         command.args(["run", "job.toml", "--source", source_url]);
-        command.current_dir(folder.destination()).env("DATABASE_URL", database_url);
-        let mut process = Process::spawn(command, &self.client)?;
-        let status = process.wait(shutdown).await?;
+        command.current_dir(folder.destination()).envs(environment.iter().copied());
+        let status = Process::spawn(command)?.wait(shutdown).await?;
         if status.success() { Ok(()) } else { Err(DemoError::ClientFailed(status)) }
     }
 }
 
-/// A running `ferry-server`.
-pub(super) struct Server {
+/// Variables as they stand before a command in a shell.
+pub(super) fn assignments(environment: &[(&str, &str)]) -> String {
+    let words: Vec<String> = environment
+        .iter()
+        .flat_map(|(name, value)| [*name, "=", *value, " "])
+        .map(str::to_owned)
+        .collect();
+    words.concat()
+}
+
+/// A process that says on its standard output where it listens.
+pub(super) struct Service {
     process: Process,
     url: String,
 }
 
-impl Server {
-    /// Starts the source host and waits until it listens.
+impl Service {
+    /// Starts a program, and waits until it says `said` and its URL behind that.
+    ///
+    /// What it writes goes to `log_path`.
     pub(super) async fn start(
-        programs: &Programs,
-        folder: &Folder,
+        mut command: Command,
+        said: &str,
+        log_path: &Path,
         shutdown: &Shutdown,
     ) -> Result<Self, DemoError> {
-        let arguments = ["serve", "--config", "server.toml", "--listen", "127.0.0.1:0"];
-        line("");
-        line(format!("source$ ferry-server {}", arguments.join(" ")));
-        let log_path = folder.source().join("ferry-server.log");
-        let failed = |source| DemoError::Folder { path: log_path.clone(), source };
-        let log = File::create(&log_path).map_err(failed)?;
-        let mut command = clean_command(&programs.server);
-        command.args(arguments).current_dir(folder.source());
+        let failed = |source| DemoError::Folder { path: log_path.to_owned(), source };
+        let log = File::create(log_path).map_err(failed)?;
         command.stdout(log.try_clone().map_err(failed)?).stderr(log);
-        let mut process = Process::spawn(command, &programs.server)?;
-        let url = wait_until_listening(&mut process, &log_path, shutdown).await?;
-        line(format!("{LISTENING}{url}"));
+        let mut process = Process::spawn(command)?;
+        let url = wait_until_listening(&mut process, said, log_path, shutdown).await?;
         Ok(Self { process, url })
     }
 
@@ -102,51 +133,58 @@ impl Server {
     }
 
     /// Lets go of the process while it runs, and gives its id.
-    pub(super) fn leave_running(mut self) -> u32 {
-        self.process.child.take().map_or(0, |child| child.id())
+    pub(super) fn leave_running(self) -> u32 {
+        self.process.leave_running()
     }
 }
 
 async fn wait_until_listening(
     process: &mut Process,
+    said: &str,
     log_path: &Path,
     shutdown: &Shutdown,
 ) -> Result<String, DemoError> {
     let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
     loop {
-        // The server may log in colour, so that its log need not be UTF-8 throughout.
+        // A program may log in colour, so that its log need not be UTF-8 throughout.
         let log = fs::read(log_path).unwrap_or_default();
         let log = String::from_utf8_lossy(&log).into_owned();
         let mut whole_lines = log.split_inclusive('\n').filter(|text| text.ends_with('\n'));
-        if let Some(url) = whole_lines.find_map(|text| text.strip_prefix(LISTENING)) {
+        if let Some(url) = whole_lines.find_map(|text| text.strip_prefix(said)) {
             return Ok(url.trim_end().to_owned());
         }
         if shutdown.is_requested() {
             return Err(DemoError::Interrupted);
         }
         if process.ended()?.is_some() || Instant::now() >= deadline {
-            return Err(DemoError::ServerDown { log });
+            return Err(DemoError::ServiceDown { program: process.program.clone(), log });
         }
         tokio::time::sleep(POLL).await;
     }
 }
 
 /// A process; none any more once it was waited for or let go.
-struct Process {
+pub(super) struct Process {
     program: PathBuf,
     child: Option<Child>,
 }
 
 impl Process {
-    fn spawn(mut command: Command, program: &Path) -> Result<Self, DemoError> {
-        let child = command
-            .stdin(Stdio::null())
-            .spawn()
-            .map_err(|source| DemoError::Program { path: program.to_owned(), source })?;
-        Ok(Self { program: program.to_owned(), child: Some(child) })
+    /// Starts a program.
+    pub(super) fn spawn(mut command: Command) -> Result<Self, DemoError> {
+        let program = PathBuf::from(command.get_program());
+        match command.stdin(Stdio::null()).spawn() {
+            Ok(child) => Ok(Self { program, child: Some(child) }),
+            Err(source) => Err(DemoError::Program { path: program, source }),
+        }
     }
 
-    fn ended(&mut self) -> Result<Option<ExitStatus>, DemoError> {
+    /// Lets go of the process while it runs, and gives its id.
+    pub(super) fn leave_running(mut self) -> u32 {
+        self.child.take().map_or(0, |child| child.id())
+    }
+
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>, DemoError> {
         let Some(child) = &mut self.child else {
             return Ok(None);
         };
@@ -188,11 +226,12 @@ impl Drop for Process {
 }
 
 /// A command without the user's own settings, which would go before the demo's.
-fn clean_command(program: &Path) -> Command {
+pub(super) fn clean_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("PG") || text.starts_with("FERRY_") {
+        let is_setting = text.starts_with("PG") || text.starts_with("FERRY_");
+        if is_setting || SETTINGS.contains(&&*text) {
             command.env_remove(&name);
         }
     }

@@ -29,6 +29,16 @@ FROM ferry.quarantine
 JOIN ferry.file USING (file_id)
 ORDER BY file.name, quarantine.row_number";
 
+const USERS: &str = "
+SELECT uid::text, first_name, date_of_birth::text, left(email::text, 14) || '…' AS email,
+       coalesce(left(social_insurance_number::text, 10) || '…', 'NULL') AS insurance, city,
+       round(lat::numeric, 2)::text AS lat
+FROM public.users JOIN public.users_address USING (uid)
+ORDER BY users.id
+LIMIT 5";
+
+const MOVING_USER: &str = "SELECT uid::text FROM public.users ORDER BY id OFFSET 7 LIMIT 1";
+
 /// Connects to the demo's database, whatever the environment says of others.
 pub(super) async fn connect(cluster: &Cluster) -> Result<PgConnection, StatementError> {
     let options: PgConnectOptions = cluster.url(DATABASE).parse()?;
@@ -43,6 +53,25 @@ pub(super) async fn customers(conn: &mut PgConnection) -> Result<String, Stateme
 /// The records that were refused.
 pub(super) async fn quarantine(conn: &mut PgConnection) -> Result<String, StatementError> {
     table(conn, QUARANTINE).await
+}
+
+/// The first people as they were loaded.
+pub(super) async fn users(conn: &mut PgConnection) -> Result<String, StatementError> {
+    table(conn, USERS).await
+}
+
+/// Key of the person who moves.
+pub(super) async fn moving_user(conn: &mut PgConnection) -> Result<String, StatementError> {
+    Ok(sqlx::query_scalar(MOVING_USER).fetch_one(conn).await?)
+}
+
+/// Rows in a table of the demo.
+pub(super) async fn count(
+    conn: &mut PgConnection,
+    table: &'static str,
+) -> Result<i64, StatementError> {
+    let sql = format!("SELECT count(*) FROM {table}");
+    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(conn).await?)
 }
 
 /// Rows in the target table.

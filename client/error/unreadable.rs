@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::ledger::RunId;
 use crate::ledger::files::FileProblem;
+use crate::receive::FETCH_FAILED;
 
 /// Files that the text names; the report has them all.
 const NAMED_MAX: usize = 20;
@@ -103,8 +104,12 @@ impl UnreadableFiles {
                 if has("FILE_CHANGED") {
                     advice.push("run the job again to load what is left: of a file that was rewritten, as load.rewritten says");
                 }
+                if has(FETCH_FAILED) {
+                    advice.push("run the job again once the API gives the page");
+                }
                 let is_broken = |problem: &FileProblem| {
-                    !matches!(problem.reason.as_str(), "FILE_NOT_FOUND" | "FILE_CHANGED")
+                    let told = ["FILE_NOT_FOUND", "FILE_CHANGED", FETCH_FAILED];
+                    !told.contains(&problem.reason.as_str())
                 };
                 if self.problems.iter().any(is_broken) {
                     advice.push("mend what is broken, and run the job again");
@@ -149,6 +154,8 @@ mod tests {
             assert!(open.contains(part), "{part} is missing in: {open}");
         }
         assert!(!open.contains("mend"), "{open}");
+        let fetched = text(&["FETCH_FAILED"], RunLeft::Finished);
+        assert!(fetched.ends_with("run the job again once the API gives the page"), "{fetched}");
     }
 
     #[test]

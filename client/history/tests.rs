@@ -11,7 +11,7 @@ fn summary() -> RunSummary {
         state: RunState::Failed,
         started_at: "2026-01-31 12:00:00 UTC".to_owned(),
         finished_at: None,
-        seconds: 9,
+        milliseconds: 8_600,
         rows_in_source: 100,
         read: 60,
         loaded: 50,

@@ -1,5 +1,6 @@
 //! Turns `job.toml`, the environment and flags into a [`Job`] whose every setting is usable.
 
+mod cache;
 mod checks;
 mod cleaning;
 mod columns;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use ferry::host::settings::{Secret, SettingsError, beside, expand, read_toml};
 
+pub(crate) use cache::{CachePolicy, CacheSettings, ServePolicy};
 pub(crate) use checks::{CheckRule, OnFail, RowCheck};
 pub(crate) use cleaning::CleanRule;
 pub(crate) use columns::ColumnRule;
@@ -37,6 +39,7 @@ pub(crate) use source::SourceSettings;
 pub(crate) use targets::Target;
 pub(crate) use transform::Transform;
 
+use cache::cache_settings;
 use checks::row_checks;
 use columns::column_rules;
 use identity::default_name;
@@ -70,6 +73,8 @@ pub(crate) struct Job {
     pub(crate) targets: Vec<Target>,
     /// Bounds of the load.
     pub(crate) load: LoadLimits,
+    /// Where rows are cached; there is one if a target needs it.
+    pub(crate) cache: Option<CacheSettings>,
 }
 
 /// What a job file says of columns, for verbs that touch neither source nor database.
@@ -115,6 +120,10 @@ impl JobError {
     pub(crate) const GIVE_UP_WITH_REPLACE: Self = Self::Clash(
         "--give-up-missing cannot be used with mode = \"replace\": such a table is filled anew from the files that are there; run the job without the flag",
     );
+    /// A table is to hold what the source holds, and the source gives what is new.
+    pub(crate) const REPLACE_WITH_INCREMENTAL: Self = Self::Clash(
+        "mode = \"replace\" cannot be used with a dataset that is read incrementally: what is new is not all that the table should hold; use mode = \"upsert\", or take [dataset.incremental] out of server.toml",
+    );
     /// What is gone, the source alone knows.
     pub(crate) const GIVE_UP_WITH_CURRENT: Self = Self::Clash(
         "--give-up-missing cannot be used with --run current, which does not ask the source for its files",
@@ -146,6 +155,7 @@ impl Job {
         }
         let first = targets.first().map(|target| default_name(&source.dataset, &target.table));
         let load = load_limits(&raw.load, &targets)?;
+        let cache = cache_settings(raw.cache, &targets)?;
         Ok(Self {
             name: job_name(raw.name.or(first).unwrap_or_default())?,
             database_url,
@@ -156,6 +166,7 @@ impl Job {
             pii_key_file: raw.pii.key_file.filter(|_| needs_key),
             targets,
             load,
+            cache,
         })
     }
 }

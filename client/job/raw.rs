@@ -31,6 +31,7 @@ pub(super) struct RawJob {
     pub(super) target: Vec<RawTarget>,
     #[serde(default)]
     pub(super) load: RawLoad,
+    pub(super) cache: Option<RawCache>,
 }
 
 /// `[database]`.
@@ -120,6 +121,19 @@ pub(super) struct RawTarget {
     pub(super) keep_old: bool,
     #[serde(default)]
     pub(super) columns: Vec<String>,
+    #[serde(default)]
+    pub(super) cache: bool,
+    pub(super) serve: Option<bool>,
+    pub(super) serve_columns: Option<Vec<String>>,
+}
+
+/// `[cache]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCache {
+    pub(super) url: Option<String>,
+    pub(super) ttl: Option<Span>,
+    pub(super) max_rows: Option<usize>,
 }
 
 /// `[load]`.

@@ -1,5 +1,6 @@
 //! Turns each `[[target]]` into a table that the records go to.
 
+use super::cache::{CachePolicy, ServePolicy, cache_policy, serve_policy};
 use super::mode::{Mode, mode_of};
 use super::raw::RawTarget;
 use super::{JobError, refuse_repeats, required};
@@ -18,6 +19,10 @@ pub(crate) struct Target {
     pub(crate) key: Vec<String>,
     /// Columns that it gets; empty for all.
     pub(crate) columns: Vec<String>,
+    /// Whether its rows are cached.
+    pub(crate) cache: CachePolicy,
+    /// What may be looked up in it.
+    pub(crate) serve: ServePolicy,
 }
 
 /// Reads the targets: at least one, each table once.
@@ -70,9 +75,12 @@ fn target(raw: RawTarget) -> Result<Target, JobError> {
         let text = format!("target {table}: key \"{name}\" is not in columns: add it there");
         return Err(JobError::Invalid(text));
     }
-    let mode = mode_of(&raw);
-    let mode = mode.map_err(|text| JobError::Invalid(format!("target {table}: {text}")))?;
-    Ok(Target { table, create: raw.create, mode, key: raw.key, columns: raw.columns })
+    let invalid = |text: String| JobError::Invalid(format!("target {table}: {text}"));
+    let mode = mode_of(&raw).map_err(invalid)?;
+    let cache = cache_policy(&raw).map_err(invalid)?;
+    let serve = serve_policy(&raw).map_err(invalid)?;
+    let RawTarget { create, key, columns, .. } = raw;
+    Ok(Target { table, create, mode, key, columns, cache, serve })
 }
 
 #[cfg(test)]
@@ -92,6 +100,8 @@ mod tests {
             mode: Mode::Append,
             key: uid.clone(),
             columns: Vec::new(),
+            cache: CachePolicy::Off,
+            serve: ServePolicy::Loaded,
         };
         let second = Target {
             table: "crm.users".parse().expect("a name"),
@@ -99,6 +109,8 @@ mod tests {
             mode: Mode::InsertNew,
             key: uid,
             columns: vec!["uid".to_owned(), "city".to_owned()],
+            cache: CachePolicy::Off,
+            serve: ServePolicy::Loaded,
         };
         assert_eq!(targets, [first, second]);
     }

@@ -82,11 +82,19 @@ key = ["uid"]
 update = ["email", "seen_at"]
 only_if_newer = "seen_at"
 columns = ["uid", "email", "seen_at"]
+cache = true
+serve_columns = ["uid", "seen_at"]
 
 [[target]]
 table = "public.users_address"
 mode = "replace"
 keep_old = true
+serve = false
+
+[cache]
+url = "rediss://:hunter2@cache:6380/1"
+ttl = "30s"
+max_rows = 500
 
 [load]
 commit_bytes = "1MiB"
@@ -163,6 +171,12 @@ fn a_file_with_every_key_is_read() {
     let upsert = Mode::Upsert { update, only_if_newer: Some("seen_at".to_owned()) };
     assert_eq!(job.targets[0].mode, upsert);
     assert_eq!(job.targets[1].mode, Mode::Replace { keep_old: true });
+    assert_eq!(job.targets[0].cache, CachePolicy::On);
+    let shown = ["uid", "seen_at"].map(str::to_owned).to_vec();
+    assert_eq!(job.targets[0].serve, ServePolicy::Columns(shown));
+    assert_eq!(job.targets[1].serve, ServePolicy::Hidden);
+    let cache = job.cache.expect("a cache");
+    assert_eq!((cache.ttl, cache.max_rows), (Duration::from_secs(30), 500));
     assert_eq!(job.load.commit_bytes, 1 << 20);
     assert_eq!(job.load.commit_interval, Duration::from_secs(2));
     assert_eq!(job.load.split_bytes, 4 << 20);
@@ -268,6 +282,7 @@ fn unknown_keys_are_refused_everywhere() {
         "[transform]",
         "[[target]]",
         "[load]",
+        "[cache]",
         "",
     ];
     for table in tables {
@@ -294,6 +309,9 @@ fn example(path: &str) -> Job {
     let mut raw: RawJob = read_toml(&path).expect("well-formed TOML");
     raw.database.url = Some("postgres://localhost/x".to_owned());
     raw.source.token_file = None;
+    if let Some(cache) = &mut raw.cache {
+        cache.url = Some("redis://localhost".to_owned());
+    }
     Job::validate(raw).expect("a valid job")
 }
 
@@ -314,6 +332,9 @@ fn job_in(page: &str, words: &str) -> Job {
     let mut raw = parse(text);
     raw.database.url = Some("postgres://localhost/x".to_owned());
     raw.source.token_file = None;
+    if let Some(cache) = &mut raw.cache {
+        cache.url = Some("redis://localhost".to_owned());
+    }
     Job::validate(raw).expect("a valid job")
 }
 

@@ -1,5 +1,6 @@
 //! Which files a job knows, how far each is cut into splits and loaded, and what is wrong with it.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use ferry::position::{Fingerprint, Position};
@@ -11,7 +12,11 @@ use sqlx::{PgConnection, Row as _};
 use crate::ledger::columns::read_columns;
 use crate::ledger::{FileId, LedgerError, from_bigint, read_fingerprint, read_position};
 
-/// A file that a job has met before.
+/// Pages that are dealt with and of which the source is told all the same: the
+/// newest of them. If it gives an older one again, the ledger knows it.
+const DONE_PAGES_TOLD: usize = 5000;
+
+/// A file that a job has met before, or a page of an API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KnownFile {
     /// The file.
@@ -28,6 +33,10 @@ pub(crate) struct KnownFile {
     pub(crate) problem: Option<FileProblem>,
     /// Whether a record of it is dealt with: until then nothing depends on its content.
     pub(crate) is_begun: bool,
+    /// Whether no record of it is left to deal with.
+    pub(crate) is_done: bool,
+    /// Whether it is a page of an API.
+    pub(crate) is_page: bool,
 }
 
 /// Why a file cannot be read, or not to its end.
@@ -51,24 +60,45 @@ impl fmt::Display for FileProblem {
     }
 }
 
+/// Either those of some names, or all.
+const KNOWN: &str = "
+SELECT file_id, name, fingerprint_bytes, fingerprint_hash, modified_unix_nanos,
+       planned_byte, planned_row, columns::text AS columns, problem_reason, problem, is_page,
+       EXISTS (SELECT FROM ferry.split
+               WHERE split.file_id = file.file_id AND next_row > start_row) AS is_begun,
+       NOT EXISTS (SELECT FROM ferry.split
+                   WHERE split.file_id = file.file_id AND NOT done) AS is_done
+FROM ferry.file
+WHERE job = $1 AND dataset = $2 AND superseded_at IS NULL
+  AND ($3::text[] IS NULL OR name = ANY ($3))
+ORDER BY name";
+
 /// The files of a dataset that the job knows and has not given up, by name.
 pub(crate) async fn known(
     conn: &mut PgConnection,
     job: &str,
     dataset: &str,
 ) -> Result<Vec<KnownFile>, LedgerError> {
-    let rows = sqlx::query(
-        "SELECT file_id, name, fingerprint_bytes, fingerprint_hash, modified_unix_nanos,
-                planned_byte, planned_row, columns::text AS columns, problem_reason, problem,
-                EXISTS (SELECT FROM ferry.split
-                        WHERE split.file_id = file.file_id AND next_row > start_row) AS is_begun
-         FROM ferry.file
-         WHERE job = $1 AND dataset = $2 AND superseded_at IS NULL ORDER BY name",
-    )
-    .bind(job)
-    .bind(dataset)
-    .fetch_all(conn)
-    .await?;
+    read_known(conn, job, dataset, None).await
+}
+
+/// Those of these names, whatever they are.
+pub(super) async fn known_among(
+    conn: &mut PgConnection,
+    job: &str,
+    dataset: &str,
+    names: &[String],
+) -> Result<Vec<KnownFile>, LedgerError> {
+    read_known(conn, job, dataset, Some(names)).await
+}
+
+async fn read_known(
+    conn: &mut PgConnection,
+    job: &str,
+    dataset: &str,
+    names: Option<&[String]>,
+) -> Result<Vec<KnownFile>, LedgerError> {
+    let rows = sqlx::query(KNOWN).bind(job).bind(dataset).bind(names).fetch_all(conn).await?;
     let mut files = Vec::with_capacity(rows.len());
     for row in &rows {
         files.push(KnownFile {
@@ -79,9 +109,26 @@ pub(crate) async fn known(
             columns: read_columns(row)?,
             problem: read_problem(row)?,
             is_begun: row.try_get("is_begun")?,
+            is_done: row.try_get("is_done")?,
+            is_page: row.try_get("is_page")?,
         });
     }
     Ok(files)
+}
+
+/// The files of which the source is told when it plans: all but old pages that
+/// are dealt with, whose content never changes.
+pub(crate) fn to_tell(known: &[KnownFile]) -> Vec<KnownFile> {
+    let is_settled = |file: &&KnownFile| file.is_page && file.is_done && file.problem.is_none();
+    let mut settled: Vec<FileId> =
+        known.iter().filter(is_settled).map(|file| file.file_id).collect();
+    settled.sort_unstable_by_key(|file| Reverse(file.0));
+    // Whatever became known later has the greater one.
+    let oldest_told = settled.get(DONE_PAGES_TOLD - 1).copied();
+    let is_told = |file: &&KnownFile| {
+        !is_settled(file) || oldest_told.is_none_or(|oldest| file.file_id.0 >= oldest.0)
+    };
+    known.iter().filter(is_told).cloned().collect()
 }
 
 fn read_problem(row: &PgRow) -> Result<Option<FileProblem>, LedgerError> {
@@ -230,6 +277,38 @@ mod tests {
     fn problem(message: &str) -> FileProblem {
         let (file, reason) = ("a.csv".to_owned(), "FILE_UNREADABLE".to_owned());
         FileProblem { file, reason, message: message.to_owned() }
+    }
+
+    /// A page that is dealt with.
+    fn page(file_id: i64) -> KnownFile {
+        KnownFile {
+            file_id: FileId(file_id),
+            name: format!("page-{file_id:06}-a"),
+            fingerprint: Fingerprint {
+                size_bytes: 1,
+                content_hash: [0; 16],
+                modified_unix_nanos: 1,
+            },
+            planned_to: Position::default(),
+            columns: None,
+            problem: None,
+            is_begun: true,
+            is_done: true,
+            is_page: true,
+        }
+    }
+
+    #[test]
+    fn the_source_is_not_told_of_old_pages_that_are_dealt_with() {
+        let most = i64::try_from(DONE_PAGES_TOLD).expect("a small number");
+        let mut known: Vec<KnownFile> = (1..=most + 4).map(page).collect();
+        known[0].is_done = false;
+        known[1].problem = Some(problem("it ends early"));
+        known[2].is_page = false;
+        let told: Vec<i64> = to_tell(&known).iter().map(|file| file.file_id.0).collect();
+        let expected: Vec<i64> = (1..=most + 4).filter(|file_id| *file_id != 4).collect();
+        assert_eq!(told, expected);
+        assert_eq!(to_tell(&known[..7]).len(), 7);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use crate::ledger::runs::RunState;
+use crate::ledger::times::TimeForm;
 use crate::ledger::workers::WorkerId;
 use crate::ledger::{LedgerError, RunId, from_bigint};
 
@@ -16,12 +17,12 @@ pub(crate) struct RunSummary {
     pub(crate) job: String,
     /// How it stands.
     pub(crate) state: RunState,
-    /// When it began, such as `2026-01-31 23:59:59 UTC`.
+    /// When it began, in the form that was asked for.
     pub(crate) started_at: String,
     /// When it ended; `None` while it runs.
     pub(crate) finished_at: Option<String>,
-    /// Seconds from its beginning to its end, or to now.
-    pub(crate) seconds: u64,
+    /// Milliseconds from its beginning to its end, or to now.
+    pub(crate) milliseconds: u64,
     /// Records in its splits.
     pub(crate) rows_in_source: u64,
     /// Records that were dealt with.
@@ -38,6 +39,13 @@ pub(crate) struct RunSummary {
     pub(crate) error_code: Option<String>,
     /// Why it failed.
     pub(crate) error_message: Option<String>,
+}
+
+impl RunSummary {
+    /// Seconds from its beginning to its end, or to now.
+    pub(crate) fn seconds(&self) -> u64 {
+        (self.milliseconds + 500) / 1000
+    }
 }
 
 /// All that is known of a run.
@@ -59,7 +67,7 @@ pub(crate) struct RunDetails {
     pub(crate) workers: Vec<WorkerDetails>,
     /// Transactions that moved a split.
     pub(crate) commits: u64,
-    /// When the first of them was committed, such as `2026-01-31 23:59:59 UTC`.
+    /// When the first of them was committed.
     pub(crate) first_commit_at: Option<String>,
     /// When the last of them was committed.
     pub(crate) last_commit_at: Option<String>,
@@ -89,10 +97,10 @@ pub(crate) struct WorkerDetails {
 const SUMMARIES: &str = "
 SELECT r.run_id, r.job, r.state, r.error_code, r.error_message,
        r.source_url, r.dataset, r.target, r.pii_key_id, r.ferry_version,
-       to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS started_at,
-       to_char(r.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS finished_at,
-       greatest(extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at), 0)::bigint
-           AS seconds,
+       to_char(r.started_at AT TIME ZONE 'UTC', $5::text) AS started_at,
+       to_char(r.finished_at AT TIME ZONE 'UTC', $5::text) AS finished_at,
+       (greatest(extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at), 0) * 1000)::bigint
+           AS milliseconds,
        s.rows_in_source, s.read, s.loaded, s.quarantined, s.filtered,
        (SELECT count(*) FROM ferry.worker AS w WHERE w.run_id = r.run_id) AS workers
 FROM ferry.run AS r
@@ -105,6 +113,7 @@ CROSS JOIN LATERAL (
     FROM ferry.split WHERE run_id = r.run_id
 ) AS s
 WHERE ($1::text IS NULL OR r.job = $1) AND ($2::bigint IS NULL OR r.run_id = $2)
+  AND ($4::bigint IS NULL OR r.run_id < $4)
 ORDER BY r.run_id DESC LIMIT $3";
 
 /// The last runs, of one job or of all, the newest first.
@@ -113,9 +122,62 @@ pub(crate) async fn recent(
     job: Option<&str>,
     limit: i64,
 ) -> Result<Vec<RunSummary>, LedgerError> {
-    let any_run: Option<i64> = None;
-    let rows = sqlx::query(SUMMARIES).bind(job).bind(any_run).bind(limit).fetch_all(conn).await?;
+    summaries(conn, &Runs { job, run: None, before: None, limit }, TimeForm::Words).await
+}
+
+/// The last runs of a job that began before another one, the newest first.
+pub(crate) async fn page(
+    conn: &mut PgConnection,
+    job: &str,
+    before: Option<RunId>,
+    limit: i64,
+    form: TimeForm,
+) -> Result<Vec<RunSummary>, LedgerError> {
+    summaries(conn, &Runs { job: Some(job), run: None, before, limit }, form).await
+}
+
+/// One run as a list shows it; `None` if there is none of that number.
+pub(crate) async fn summary(
+    conn: &mut PgConnection,
+    run_id: RunId,
+    form: TimeForm,
+) -> Result<Option<RunSummary>, LedgerError> {
+    let one = Runs { job: None, run: Some(run_id), before: None, limit: 1 };
+    Ok(summaries(conn, &one, form).await?.pop())
+}
+
+/// Which runs are meant: those that fit every field that is set.
+struct Runs<'a> {
+    job: Option<&'a str>,
+    run: Option<RunId>,
+    /// Only runs that began before this one.
+    before: Option<RunId>,
+    limit: i64,
+}
+
+async fn summaries(
+    conn: &mut PgConnection,
+    runs: &Runs<'_>,
+    form: TimeForm,
+) -> Result<Vec<RunSummary>, LedgerError> {
+    let rows = rows(conn, runs, form).await?;
     rows.iter().map(read_summary).collect()
+}
+
+async fn rows(
+    conn: &mut PgConnection,
+    runs: &Runs<'_>,
+    form: TimeForm,
+) -> Result<Vec<PgRow>, LedgerError> {
+    let rows = sqlx::query(SUMMARIES)
+        .bind(runs.job)
+        .bind(runs.run.map(|run| run.0))
+        .bind(runs.limit)
+        .bind(runs.before.map(|run| run.0))
+        .bind(form.pattern())
+        .fetch_all(conn)
+        .await?;
+    Ok(rows)
 }
 
 fn read_summary(row: &PgRow) -> Result<RunSummary, LedgerError> {
@@ -125,7 +187,7 @@ fn read_summary(row: &PgRow) -> Result<RunSummary, LedgerError> {
         state: RunState::parse(row.try_get("state")?)?,
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
-        seconds: from_bigint(row, "seconds")?,
+        milliseconds: from_bigint(row, "milliseconds")?,
         rows_in_source: from_bigint(row, "rows_in_source")?,
         read: from_bigint(row, "read")?,
         loaded: from_bigint(row, "loaded")?,
@@ -139,25 +201,23 @@ fn read_summary(row: &PgRow) -> Result<RunSummary, LedgerError> {
 
 const COMMITS: &str = "
 SELECT count(*) AS commits,
-       to_char(min(c.committed_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')
-           AS first_commit_at,
-       to_char(max(c.committed_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')
-           AS last_commit_at
+       to_char(min(c.committed_at) AT TIME ZONE 'UTC', $2::text) AS first_commit_at,
+       to_char(max(c.committed_at) AT TIME ZONE 'UTC', $2::text) AS last_commit_at
 FROM ferry.split AS s JOIN ferry.commit AS c USING (split_id)
 WHERE s.run_id = $1";
 
-/// One run; `None` if there is none of that number.
+/// One run with all that is known of it; `None` if there is none of that number.
 pub(crate) async fn run(
     conn: &mut PgConnection,
     run_id: RunId,
+    form: TimeForm,
 ) -> Result<Option<RunDetails>, LedgerError> {
-    let any_job: Option<&str> = None;
-    let one: i64 = 1;
-    let query = sqlx::query(SUMMARIES).bind(any_job).bind(run_id.0).bind(one);
-    let Some(row) = query.fetch_optional(&mut *conn).await? else {
+    let one = Runs { job: None, run: Some(run_id), before: None, limit: 1 };
+    let Some(row) = rows(conn, &one, form).await?.pop() else {
         return Ok(None);
     };
-    let commits = sqlx::query(COMMITS).bind(run_id.0).fetch_one(&mut *conn).await?;
+    let query = sqlx::query(COMMITS).bind(run_id.0).bind(form.pattern());
+    let commits = query.fetch_one(&mut *conn).await?;
     Ok(Some(RunDetails {
         summary: read_summary(&row)?,
         source_url: row.try_get("source_url")?,
@@ -165,7 +225,7 @@ pub(crate) async fn run(
         target: row.try_get("target")?,
         pii_key_id: row.try_get("pii_key_id")?,
         ferry_version: row.try_get("ferry_version")?,
-        workers: workers(conn, run_id).await?,
+        workers: workers(conn, run_id, form).await?,
         commits: from_bigint(&commits, "commits")?,
         first_commit_at: commits.try_get("first_commit_at")?,
         last_commit_at: commits.try_get("last_commit_at")?,
@@ -174,8 +234,8 @@ pub(crate) async fn run(
 
 const WORKERS: &str = "
 SELECT w.worker_id, w.host, w.process_id,
-       to_char(w.joined_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS joined_at,
-       to_char(w.left_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS left_at,
+       to_char(w.joined_at AT TIME ZONE 'UTC', $2::text) AS joined_at,
+       to_char(w.left_at AT TIME ZONE 'UTC', $2::text) AS left_at,
        w.left_at IS NULL AND w.worker_id IN (SELECT worker_id FROM ferry.living_worker)
            AS is_alive,
        coalesce(c.commits, 0) AS commits, coalesce(c.row_count, 0) AS row_count
@@ -191,8 +251,9 @@ ORDER BY w.joined_at, w.worker_id";
 async fn workers(
     conn: &mut PgConnection,
     run_id: RunId,
+    form: TimeForm,
 ) -> Result<Vec<WorkerDetails>, LedgerError> {
-    let rows = sqlx::query(WORKERS).bind(run_id.0).fetch_all(conn).await?;
+    let rows = sqlx::query(WORKERS).bind(run_id.0).bind(form.pattern()).fetch_all(conn).await?;
     let mut workers = Vec::with_capacity(rows.len());
     for row in &rows {
         workers.push(WorkerDetails {

@@ -12,11 +12,12 @@ use crate::ledger::{LOCK_CLASS, LedgerError};
 const MIGRATION_LOCK: i32 = 0;
 
 /// Every migration in its order: version, name, SQL. One that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "ledger", include_str!("../../migrations/0001_ledger.sql")),
     (2, "stages", include_str!("../../migrations/0002_stages.sql")),
     (3, "load", include_str!("../../migrations/0003_load.sql")),
     (4, "problems", include_str!("../../migrations/0004_problems.sql")),
+    (5, "pages", include_str!("../../migrations/0005_pages.sql")),
 ];
 
 /// Applies what is missing; returns the versions that were applied now.

@@ -13,11 +13,14 @@ pub(crate) mod erasures;
 pub(crate) mod files;
 pub(crate) mod history;
 pub(crate) mod keys;
+pub(crate) mod live;
 pub(crate) mod migrate;
 pub(crate) mod quarantine;
 pub(crate) mod register;
 pub(crate) mod runs;
 pub(crate) mod splits;
+pub(crate) mod times;
+pub(crate) mod watermark;
 pub(crate) mod workers;
 
 use std::fmt;

@@ -27,6 +27,8 @@ pub(crate) struct PlannedContent {
     pub(crate) columns: Vec<Column>,
     /// Why it cannot be read to its end.
     pub(crate) problem: Option<FileProblem>,
+    /// Whether it is a page of an API.
+    pub(crate) is_page: bool,
 }
 
 /// A plan of the source, for one run.
@@ -64,7 +66,8 @@ pub(crate) async fn register(
     if !given_up.is_empty() {
         cuts::end_here(&mut tx, given_up).await?;
     }
-    let known = files::known(&mut tx, job, dataset).await?;
+    let names: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
+    let known = files::known_among(&mut tx, job, dataset, &names).await?;
     let files = files.iter().filter(|file| !taken.contains(&file.name));
     let news = compare(&known, files, splits);
     upsert_files(&mut tx, job, dataset, &news.files).await?;
@@ -120,6 +123,7 @@ struct FileNews {
     planned_to: Position,
     columns: Option<Vec<Column>>,
     problem: Option<FileProblem>,
+    is_page: bool,
 }
 
 impl FileNews {
@@ -157,6 +161,7 @@ fn compare<'a, 'p>(
             planned_to: follow(start, ranges, &mut news.splits),
             columns: header(before, &planned.columns),
             problem: problem(before, planned),
+            is_page: planned.is_page,
         };
         if before.is_none_or(|before| !file.is_known_by(before)) {
             news.files.push(file);
@@ -229,13 +234,13 @@ async fn keep_running(
 const UPSERT_FILES: &str = "
 INSERT INTO ferry.file AS f
     (job, dataset, name, fingerprint_bytes, fingerprint_hash, modified_unix_nanos,
-     planned_byte, planned_row, columns, problem_reason, problem)
+     planned_byte, planned_row, columns, problem_reason, problem, is_page)
 SELECT $1, $2, r.name, r.size, r.hash, r.modified, r.planned_byte, r.planned_row,
-       r.columns::jsonb, r.problem_reason, r.problem
+       r.columns::jsonb, r.problem_reason, r.problem, r.is_page
 FROM unnest($3::text[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[],
-            $9::text[], $10::text[], $11::text[])
+            $9::text[], $10::text[], $11::text[], $12::boolean[])
          AS r (name, size, hash, modified, planned_byte, planned_row, columns,
-               problem_reason, problem)
+               problem_reason, problem, is_page)
 ON CONFLICT (job, dataset, name) WHERE superseded_at IS NULL DO UPDATE
 SET fingerprint_bytes = excluded.fingerprint_bytes,
     fingerprint_hash = excluded.fingerprint_hash,
@@ -276,6 +281,7 @@ async fn upsert_files(
         .bind(columns)
         .bind(reasons)
         .bind(messages)
+        .bind(files.iter().map(|file| file.is_page).collect::<Vec<bool>>())
         .execute(conn)
         .await?;
     Ok(())

@@ -43,7 +43,8 @@ pub(crate) enum ClaimOrder {
     Any,
     /// One of each file at a time, in the order of the file.
     WithinFile,
-    /// One of the whole run at a time, in the order of the files' names.
+    /// One of the whole run at a time, in the order of the files' names; pages of
+    /// an API, here and below, in the order in which they became known.
     ByName,
     /// One of the whole run at a time, in the order of the files' last changes, then of their names.
     ByTime,
@@ -110,7 +111,8 @@ const IS_FIRST_OF_RUN: &str = "
           FROM ferry.split AS front JOIN ferry.file AS front_file USING (file_id)
           WHERE front.run_id = $1 AND NOT front.done
           ORDER BY coalesce(front.lease_owner IN (SELECT worker_id FROM ferry.living_worker),
-                            false) DESC,";
+                            false) DESC,
+                   CASE WHEN front_file.is_page THEN front.file_id END,";
 
 /// Of one file, no split comes before an earlier one, whatever the clock said.
 const BY_TIME: &str = "

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::intake::Intake;
+use super::keys::TableKeys;
 use super::table::{Pace, TableLoad};
 use super::taken::Taken;
 use super::{careful, shape, swift};
@@ -45,6 +46,8 @@ pub(crate) struct Chunk {
     pub(crate) places: Vec<Place>,
     /// What may be stored of them, in their order; only at careful pace.
     pub(crate) evidence: Option<Evidence>,
+    /// Keys of the rows, for tables whose rows are cached.
+    pub(crate) cached_keys: Vec<TableKeys>,
     /// Place after the last record of the chunk.
     pub(crate) end: Position,
 }
@@ -55,7 +58,8 @@ impl Chunk {
         let tuples: usize = self.tuples.iter().map(Vec::len).sum();
         let claims: usize = self.claims.iter().map(|claim| claim.entries.len()).sum();
         let evidence = self.evidence.as_ref().map_or(0, Evidence::bytes);
-        (tuples + claims) as u64 + evidence + quarantine::bytes(&self.quarantined)
+        let keys: u64 = self.cached_keys.iter().map(TableKeys::bytes).sum();
+        (tuples + claims) as u64 + evidence + keys + quarantine::bytes(&self.quarantined)
     }
 }
 
@@ -147,6 +151,9 @@ pub(crate) struct Committer<'a> {
     pub(crate) position: Position,
     /// Pace for which the chunks are encoded.
     pub(crate) pace: Pace,
+    /// Keys of the last transaction, once COMMIT was sent: whatever came back,
+    /// its rows may be in the tables.
+    pub(crate) sent_keys: Vec<TableKeys>,
 }
 
 impl Committer<'_> {
@@ -209,6 +216,7 @@ impl Committer<'_> {
         let written = loaded.map_err(|error| LoadError::Copy { error, from, pace })?;
         refuse_other_shape(&mut transaction, tables, failed).await?;
         record(&mut transaction, self.claim, from, taken, &written, self.limits).await?;
+        self.sent_keys = std::mem::take(&mut taken.keys);
         transaction.commit().await.map_err(failed)?;
         let refused = if is_careful { taken.counts.quarantined - refused_before } else { 0 };
         if refused > 0 {

@@ -7,6 +7,7 @@ pub(crate) mod copy;
 pub(crate) mod ddl;
 mod intake;
 mod isolate;
+pub(crate) mod keys;
 mod merge;
 mod numeric;
 pub(crate) mod replace;

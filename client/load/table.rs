@@ -11,6 +11,7 @@ use ferry::schema::Column;
 
 use super::catalogue::Store;
 use super::copy::{EncodeError, Tuples, Unfit};
+use super::keys::TableKeys;
 use super::merge::Statements;
 use crate::database::RowRefusal;
 use crate::names::TableName;
@@ -59,6 +60,8 @@ pub(crate) enum Merge {
 /// One table of a job, as rows are loaded into it.
 #[derive(Debug)]
 pub(crate) struct TableLoad {
+    /// Place among the tables of the job.
+    index: usize,
     /// Name as people read it.
     shown: String,
     /// Name as SQL of the table that is written.
@@ -74,6 +77,8 @@ pub(crate) struct TableLoad {
     constraint_names: HashMap<String, String>,
     /// What the log has said already of rows that PostgreSQL refuses.
     told: Mutex<BTreeSet<RowRefusal>>,
+    /// Outputs of the columns by which its rows are cached, if they are.
+    cached_key: Option<Vec<usize>>,
 }
 
 impl TableLoad {
@@ -90,6 +95,7 @@ impl TableLoad {
     ) -> Self {
         let is_append = merge == Merge::Append;
         Self {
+            index,
             shown: shown.to_string(),
             into: into.to_sql(),
             is_plain: is_append && columns.iter().all(|column| column.store.is_direct),
@@ -99,7 +105,24 @@ impl TableLoad {
             repeats_keys: AtomicBool::new(false),
             constraint_names: HashMap::new(),
             told: Mutex::default(),
+            cached_key: None,
         }
+    }
+
+    /// Hands out the keys of its rows, which are cached by these columns of it.
+    pub(crate) fn with_cached_key(mut self, key: &[String]) -> Self {
+        let output = |name: &String| {
+            self.columns.iter().find(|column| column.column.name == *name).map(|found| found.output)
+        };
+        // A key is always loaded; the rows of a table without one are not cached.
+        self.cached_key = key.iter().map(output).collect::<Option<_>>();
+        self
+    }
+
+    /// Keys of the rows of a batch, if they are cached.
+    pub(crate) fn cached_keys(&self, batch: &Batch<Loadable>) -> Option<TableKeys> {
+        let outputs = self.cached_key.as_ref()?;
+        Some(TableKeys::of(self.index, outputs, batch))
     }
 
     /// Calls constraints by other names than the table that is written does.

@@ -3,6 +3,7 @@
 use ferry::position::{Place, Position};
 
 use super::commit::Chunk;
+use super::keys::{self, TableKeys};
 use crate::database::RowRefusal;
 use crate::ledger::quarantine::QuarantinedRow;
 use crate::stage::{Claim, Evidence};
@@ -31,6 +32,8 @@ pub(super) struct Taken {
     pub(super) quarantined: Vec<QuarantinedRow>,
     /// Entries by column.
     pub(super) claims: Vec<(String, Vec<u8>)>,
+    /// Keys of the rows, for tables whose rows are cached.
+    pub(super) keys: Vec<TableKeys>,
     /// Where the kept rows lie.
     pub(super) places: Vec<Place>,
     /// What may be stored of them: the index of the first row, and the rows.
@@ -46,6 +49,7 @@ impl Taken {
             kept: vec![Vec::new(); tables],
             quarantined: Vec::new(),
             claims: Vec::new(),
+            keys: Vec::new(),
             places: Vec::new(),
             evidence: Vec::new(),
         }
@@ -63,6 +67,7 @@ impl Taken {
         for claim in chunk.claims {
             self.take_claim(claim);
         }
+        keys::add(&mut self.keys, chunk.cached_keys);
         let mut tuples = chunk.tuples.into_iter();
         // A table that is sent too little stores too little, and is found out by it.
         let streamed = tuples.next().unwrap_or_default();
@@ -166,6 +171,7 @@ pub(super) mod tests {
             claims: claims.iter().map(claim).collect(),
             places: vec![place(end_row - 1), place(end_row)],
             evidence: None,
+            cached_keys: Vec::new(),
             end: position(end_row),
         }
     }
@@ -228,6 +234,20 @@ pub(super) mod tests {
         taken.take(chunk(6, &[b""], &[("email", b"3")]));
         let expected = [("email".to_owned(), b"13".to_vec()), ("phone".to_owned(), b"2".to_vec())];
         assert_eq!(taken.claims, expected);
+    }
+
+    #[test]
+    fn keys_are_kept_until_the_transaction_ends() {
+        let keys = |key: &str| TableKeys { table: 1, columns: vec![vec![key.to_owned()]] };
+        let mut taken = Taken::new(position(0), 1);
+        for (end, key) in [(3, "a"), (6, "b")] {
+            let plain = chunk(end, &[b""], &[]);
+            let with_keys = Chunk { cached_keys: vec![keys(key)], ..chunk(end, &[b""], &[]) };
+            assert!(with_keys.bytes() > plain.bytes());
+            taken.take(with_keys);
+        }
+        let columns = vec![vec!["a".to_owned(), "b".to_owned()]];
+        assert_eq!(taken.keys, [TableKeys { table: 1, columns }]);
     }
 
     #[test]

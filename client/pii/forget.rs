@@ -3,6 +3,7 @@
 //! Invariant: rows, quarantined records and the note change in one
 //! transaction, and the person's value never leaves the memory of the process.
 
+mod cached;
 mod leftovers;
 
 use std::io::{self, IsTerminal as _};
@@ -13,15 +14,18 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::places::{self, Layer, Place};
+use super::places::{self, Deletion, Layer, Place};
 use super::wanted::{self, Wanted};
 use super::{PiiError, connect_to_ledger, hashed_column, value};
+use crate::cache;
+use crate::database;
 use crate::error::ClientError;
 use crate::job::{CleanRule, Job};
 use crate::ledger::claims;
 use crate::ledger::erasures::{self, Erasure};
 use crate::ledger::{LedgerError, RunId, keys, lock_job};
 use crate::load::catalogue::TargetTable;
+use crate::names::TableName;
 use crate::output;
 
 /// Whose rows are to be deleted, and how.
@@ -42,6 +46,8 @@ pub(crate) struct ForgetOptions {
 struct Erased {
     /// Rows of each target, in the order of the job, then of tables beside them.
     rows: Vec<(String, u64)>,
+    /// Keys of the deleted rows that may be in the cache, by table.
+    cached: Vec<(TableName, Vec<Vec<String>>)>,
     /// Quarantined records that were emptied.
     quarantined: u64,
     /// Number of the note in the ledger.
@@ -57,6 +63,7 @@ impl Erased {
 /// Deletes the rows of the person whose value or pseudonym is given.
 pub(crate) async fn forget(job: &Job, options: &ForgetOptions) -> Result<(), ClientError> {
     let (rule, domain) = hashed_column(&job.columns, &options.column)?;
+    let cache = cache::cache_of_targets(job)?;
     let loaded_as = places::loaded_name(&job.transform, &options.column)?;
     let mut connection = connect_to_ledger(job).await?;
     let wanted = if let Some(token) = &options.token {
@@ -69,6 +76,8 @@ pub(crate) async fn forget(job: &Job, options: &ForgetOptions) -> Result<(), Cli
         Wanted::under_keys(&person, &domains, &keys)
     };
 
+    // Keys of deleted rows are texts, by which their entries in the cache are found.
+    database::set_up_texts(&mut connection).await?;
     let mut transaction = connection.begin().await?;
     lock_job(&mut transaction, &job.name).await?;
     let unfinished = keys::unfinished_run(&mut transaction, &job.name).await?;
@@ -82,6 +91,9 @@ pub(crate) async fn forget(job: &Job, options: &ForgetOptions) -> Result<(), Cli
     }
     let _ = connection.close().await;
     show(&erased, &wanted, options.is_dry_run);
+    if let Some(cache) = cache.filter(|_| !options.is_dry_run) {
+        cached::forget(&cache, &erased.cached).await;
+    }
     warn_of_return(unfinished);
     Ok(())
 }
@@ -108,7 +120,7 @@ async fn erase(
     wanted: &Wanted,
 ) -> Result<Erased, ClientError> {
     let places = look_up_places(conn, job, loaded_as).await?;
-    let rows = delete_rows(conn, &places, loaded_as, wanted).await?;
+    let (rows, cached) = delete_rows(conn, &places, loaded_as, wanted).await?;
     let names = [options.column.clone(), loaded_as.to_owned()];
     claims::remove(conn, &job.name, &options.column, &wanted.claim_digests()).await?;
     let quarantined = erasures::empty_records(conn, &job.name, &names, &wanted.digits).await?;
@@ -121,7 +133,7 @@ async fn erase(
         quarantined,
     };
     let erasure_id = erasures::record(conn, &erasure).await?;
-    Ok(Erased { rows, quarantined, erasure_id })
+    Ok(Erased { rows, cached, quarantined, erasure_id })
 }
 
 async fn look_up_places(
@@ -148,26 +160,33 @@ async fn look_up_places(
     Ok(places)
 }
 
+/// Counts of deleted rows by table, and the keys of those that may be in the cache.
+type Deleted = (Vec<(String, u64)>, Vec<(TableName, Vec<Vec<String>>)>);
+
 async fn delete_rows(
     conn: &mut PgConnection,
     places: &[Place],
     loaded_as: &str,
     wanted: &Wanted,
-) -> Result<Vec<(String, u64)>, ClientError> {
-    let deletion = places::deletion(places, loaded_as)?;
+) -> Result<Deleted, ClientError> {
+    let Deletion { sql, tables, cached } = places::deletion(places, loaded_as)?;
     // Every name in it was quoted where it was put together.
-    let counts = sqlx::query(AssertSqlSafe(deletion.sql))
+    let counts = sqlx::query(AssertSqlSafe(sql))
         .bind(&wanted.bytes)
         .bind(&wanted.digits)
         .fetch_one(conn)
         .await?;
-    let mut rows = Vec::with_capacity(deletion.tables.len());
-    for (index, table) in deletion.tables.into_iter().enumerate() {
+    let mut rows = Vec::with_capacity(tables.len());
+    for (index, table) in tables.into_iter().enumerate() {
         let count: i64 = counts.try_get(index)?;
         let invalid = |_| LedgerError::Invalid { what: "number of deleted rows" };
         rows.push((table, u64::try_from(count).map_err(invalid)?));
     }
-    Ok(rows)
+    let mut keys = Vec::with_capacity(cached.len());
+    for (index, table) in cached.into_iter().enumerate() {
+        keys.push((table, cached::keys_of(counts.try_get(rows.len() + index)?)?));
+    }
+    Ok((rows, keys))
 }
 
 fn to_json(rows: &[(String, u64)]) -> String {
@@ -224,6 +243,7 @@ mod tests {
     fn an_emptied_record_is_something() {
         let erased = |rows, quarantined| Erased {
             rows: vec![("users".to_owned(), rows)],
+            cached: Vec::new(),
             quarantined,
             erasure_id: 1,
         };

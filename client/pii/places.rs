@@ -6,7 +6,7 @@
 use ferry::schema::ColumnType;
 
 use super::PiiError;
-use crate::job::{Form, Target, Transform};
+use crate::job::{CachePolicy, Form, Target, Transform};
 use crate::ledger::RunId;
 use crate::load::catalogue::{TargetColumn, TargetTable};
 use crate::names::{TableName, quote_ident};
@@ -33,18 +33,23 @@ pub(super) struct Place {
     columns: Vec<String>,
     /// How pseudonyms stand in it; `None` if it lacks their column.
     form: Option<Form>,
+    /// Whether rows of it may be in the cache, by their key.
+    cache: CachePolicy,
 }
 
 /// The statement that deletes in all places at once.
 ///
 /// It takes the pseudonyms twice, as `bytea[]` and as `text[]`, and gives one
-/// row of counts.
+/// row: the counts, then the keys of deleted rows that may be in the cache, as
+/// a JSON array of arrays of texts for each such table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Deletion {
     /// The statement, every name in it quoted.
     pub(super) sql: String,
     /// Table of each count.
     pub(super) tables: Vec<String>,
+    /// Table of each list of keys.
+    pub(super) cached: Vec<TableName>,
 }
 
 /// Name under which the pseudonyms of a column are loaded.
@@ -89,6 +94,10 @@ impl Place {
             key: target.map(|target| target.key.clone()).unwrap_or_default(),
             columns: loaded.iter().map(|found| found.name.clone()).collect(),
             form,
+            // Only what the target holds now can be looked up.
+            cache: target
+                .filter(|_| layer == Layer::Target)
+                .map_or(CachePolicy::Off, |target| target.cache),
         })
     }
 
@@ -118,7 +127,9 @@ pub(super) fn deletion(places: &[Place], column: &str) -> Result<Deletion, PiiEr
         });
     }
     let tables = places.iter().map(|place| place.table.to_string()).collect();
-    Ok(Deletion { sql: joined(&parts), tables })
+    let is_cached = |place: &&Place| place.cache == CachePolicy::On;
+    let cached = places.iter().filter(is_cached).map(|place| place.table.clone()).collect();
+    Ok(Deletion { sql: joined(places, &parts), tables, cached })
 }
 
 fn delete_from_holder(place: &Place, form: Form, column: &str) -> String {
@@ -174,14 +185,34 @@ fn condition(column: &str, form: Form) -> String {
     format!("{} = ANY ({pseudonyms})", quote_ident(column))
 }
 
-/// All parts in one statement that counts the rows of each.
-fn joined(parts: &[String]) -> String {
-    let with_name =
-        |(index, part): (usize, &String)| format!("deleted_{index} AS ({part} RETURNING 1)");
-    let named: Vec<String> = parts.iter().enumerate().map(with_name).collect();
-    let counts: Vec<String> =
-        (0..parts.len()).map(|index| format!("(SELECT count(*) FROM deleted_{index})")).collect();
+/// All parts in one statement that counts the rows of each, and lists the keys
+/// of those that may be in the cache.
+fn joined(places: &[Place], parts: &[String]) -> String {
+    let (mut named, mut counts, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (place, part)) in places.iter().zip(parts).enumerate() {
+        let returned = match place.cache {
+            CachePolicy::Off => "1".to_owned(),
+            CachePolicy::On => key_texts(place),
+        };
+        named.push(format!("deleted_{index} AS ({part} RETURNING {returned})"));
+        counts.push(format!("(SELECT count(*) FROM deleted_{index})"));
+        if place.cache == CachePolicy::On {
+            lists.push(format!(
+                "(SELECT coalesce(json_agg(cached_key), '[]')::text FROM deleted_{index})"
+            ));
+        }
+    }
+    counts.extend(lists);
     format!("WITH {} SELECT {}", named.join(", "), counts.join(", "))
+}
+
+/// The key of a deleted row as a JSON array of texts.
+fn key_texts(place: &Place) -> String {
+    // A row that is reached through others is called so.
+    let row = if place.form.is_some() { place.table.to_sql() } else { "part".to_owned() };
+    let texts: Vec<String> =
+        place.key.iter().map(|name| format!("{row}.{}::text", quote_ident(name))).collect();
+    format!("json_build_array({}) AS cached_key", texts.join(", "))
 }
 
 fn form_of(column: &TargetColumn, table: &TableName) -> Result<Form, PiiError> {
@@ -213,7 +244,31 @@ mod tests {
             key: owned(key),
             columns: owned(columns),
             form,
+            cache: CachePolicy::Off,
         }
+    }
+
+    #[test]
+    fn keys_of_rows_that_may_be_cached_are_given_back() {
+        let cached = |place: Place| Place { cache: CachePolicy::On, ..place };
+        let users =
+            cached(place("users", &["uid", "day"], &["uid", "day", "email"], Some(Form::Hex)));
+        let address = cached(place("address", &["uid"], &["uid"], None));
+        let log = place("log", &[], &["email"], Some(Form::Hex));
+        let deletion = deletion(&[users, log, address], "email").expect("reachable");
+        assert_eq!(
+            deletion.cached.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["users", "address"]
+        );
+        for part in [
+            r#"RETURNING json_build_array("users"."uid"::text, "users"."day"::text) AS cached_key), "#,
+            "= ANY ($2::text[]) RETURNING 1), ",
+            r#"RETURNING json_build_array(part."uid"::text) AS cached_key) SELECT "#,
+        ] {
+            assert!(deletion.sql.contains(part), "{}", deletion.sql);
+        }
+        let lists = "(SELECT count(*) FROM deleted_2), (SELECT coalesce(json_agg(cached_key), '[]')::text FROM deleted_0), (SELECT coalesce(json_agg(cached_key), '[]')::text FROM deleted_2)";
+        assert!(deletion.sql.ends_with(lists), "{}", deletion.sql);
     }
 
     #[test]

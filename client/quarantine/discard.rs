@@ -1,5 +1,7 @@
 //! Discards refused rows: they stay in quarantine, but no one waits for them any more.
 
+use sqlx::PgConnection;
+
 use super::{Selection, open};
 use crate::error::ClientError;
 use crate::ledger::quarantine::settle;
@@ -29,6 +31,19 @@ pub(crate) async fn discard(
     let discarded = settle::discard(&mut connection, &filter).await?;
     output::line(told(discarded, filter.ids.len() as u64));
     Ok(())
+}
+
+/// Discards the open rows of a job that ids name, without a word; returns how many they were.
+pub(crate) async fn discard_rows(
+    connection: &mut PgConnection,
+    job: &str,
+    ids: Vec<i64>,
+) -> Result<u64, ClientError> {
+    if ids.is_empty() {
+        return Err(ClientError::NothingSelected);
+    }
+    let selection = Selection { ids, ..Selection::default() };
+    Ok(settle::discard(connection, &selection.filter(Some(job))).await?)
 }
 
 fn told(discarded: u64, named: u64) -> String {

@@ -25,10 +25,11 @@ use crate::output::printable;
 use crate::run::APPLICATION_NAME;
 use crate::status::Scope;
 
-pub(crate) use discard::{Reach, discard};
+pub(crate) use discard::{Reach, discard, discard_rows};
 pub(crate) use export::{ExportFile, export};
 pub(crate) use list::list;
-pub(crate) use replay::replay;
+pub(crate) use replay::{replay, replay_quietly};
+pub(crate) use report::ReplayCounts;
 pub(crate) use show::show;
 
 /// What stands in place of a column if the whole record is meant.

@@ -16,6 +16,7 @@ use crate::ledger::quarantine::QuarantinedRow;
 use crate::ledger::quarantine::settle;
 use crate::ledger::{SplitId, claims, runs};
 use crate::load::commit::{Chunk, load_at_once};
+use crate::load::keys::{self, TableKeys};
 use crate::pipeline::PipelineError;
 use crate::run::{APPLICATION_NAME, Workplace};
 use crate::stage::Claim;
@@ -41,6 +42,8 @@ pub(super) struct Page {
     pub(super) unread: u64,
     /// The rows that passed, for each target: tuples for careful loading.
     tuples: Vec<Vec<u8>>,
+    /// Keys of the rows that passed, for targets whose rows are cached.
+    cached_keys: Vec<TableKeys>,
     /// What changes in each split.
     shares: Vec<Share>,
 }
@@ -88,6 +91,7 @@ impl Page {
                 }
             }
             self.append(&chunk.tuples);
+            keys::add(&mut self.cached_keys, chunk.cached_keys);
             claims.extend(chunk.claims);
         }
         let is_closed = (self.loaded.len() - loaded_before) as u64 == loaded
@@ -144,10 +148,16 @@ impl Page {
         if let Some(id) = self.loaded.pop() {
             self.withdrawn = Some((id, refusal));
             self.tuples.clear();
+            self.cached_keys.clear();
             for share in &mut self.shares {
                 share.loaded = 0;
             }
         }
+    }
+
+    /// Hands out the keys of the rows that passed, for targets whose rows are cached.
+    pub(super) fn take_cached_keys(&mut self) -> Vec<TableKeys> {
+        std::mem::take(&mut self.cached_keys)
     }
 
     /// Ids of the rows of which the ledger must be told something.
@@ -285,6 +295,10 @@ mod tests {
         Range { split_id: SplitId(3), split, header: None, rows: (1..=4).map(row).collect() }
     }
 
+    fn loaded_texts(loaded: &[u64]) -> Vec<String> {
+        loaded.iter().map(u64::to_string).collect()
+    }
+
     fn chunk(loaded: &[u64], refused: &[u64], filtered: u64) -> Chunk {
         let refuse = |number: &u64| QuarantinedRow {
             place: place(*number),
@@ -301,6 +315,7 @@ mod tests {
             claims: vec![Claim { column: "uid".to_owned(), entries: vec![9; loaded.len()] }],
             places: loaded.iter().map(|number| place(*number)).collect(),
             evidence: None,
+            cached_keys: vec![TableKeys { table: 1, columns: vec![loaded_texts(loaded)] }],
             end: Position { byte_offset: 50, row_number: 4 },
         }
     }
@@ -315,6 +330,9 @@ mod tests {
         assert_eq!(page.refused.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [12]);
         assert_eq!(page.replayed(), [11, 14, 13]);
         assert_eq!(page.tuples, [vec![1, 1], vec![2, 2]]);
+        let columns = vec![loaded_texts(&[1, 4])];
+        assert_eq!(page.take_cached_keys(), [TableKeys { table: 1, columns }]);
+        assert!(page.take_cached_keys().is_empty());
         assert_eq!(page.shares.len(), 1);
         assert_eq!((page.shares[0].loaded, page.shares[0].filtered), (2, 1));
         assert_eq!(page.shares[0].claims, [("uid".to_owned(), vec![9, 9])]);
@@ -331,6 +349,7 @@ mod tests {
         assert_eq!(page.withdrawn, Some((11, refusal)));
         assert_eq!(page.ids(), [11]);
         assert!(page.replayed().is_empty() && page.tuples.is_empty());
+        assert!(page.take_cached_keys().is_empty());
         assert_eq!(page.shares[0].loaded, 0);
         assert_eq!(page.shares[0].claims, [("uid".to_owned(), vec![9])]);
     }

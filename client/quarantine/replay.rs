@@ -15,7 +15,8 @@ use super::page::{self, Ending, Page};
 use super::parts::{Part, Parts};
 use super::ranges::first_bytes;
 use super::read::{self, LostFiles};
-use super::report::ReplayReport;
+use super::report::{ReplayCounts, ReplayReport};
+use crate::cache::Filler;
 use crate::error::ClientError;
 use crate::job::Job;
 use crate::ledger::quarantine::Filter;
@@ -44,12 +45,30 @@ pub(crate) async fn replay(
     outcome
 }
 
+/// The same without a word: tells how many rows went where.
+///
+/// Rows of files that cannot be read any more are counted, and are no error here.
+pub(crate) async fn replay_quietly(
+    job: &Job,
+    selection: &Selection,
+    shutdown: Shutdown,
+) -> Result<ReplayCounts, ClientError> {
+    let mut report = ReplayReport::new(&job.name);
+    let filter = selection.filter(Some(&job.name));
+    let outcome = replay_job(job, filter, shutdown, &mut report).await;
+    match outcome {
+        Err(error) if !report.has_only_unread() => Err(error),
+        _ => Ok(report.counts()),
+    }
+}
+
 async fn replay_job(
     job: &Job,
     filter: Filter,
     mut shutdown: Shutdown,
     report: &mut ReplayReport,
 ) -> Result<(), ClientError> {
+    let cache_filler = Filler::start(job)?;
     let opened = open_workplace(job);
     let workplace = unless_stopped(&mut shutdown, opened).await?;
     let mut replay = Replay {
@@ -60,8 +79,12 @@ async fn replay_job(
         lost: LostFiles::default(),
         told: BTreeSet::new(),
         told_files: BTreeSet::new(),
+        cache_filler,
     };
     let outcome = replay.all(filter).await;
+    if let Some(cache_filler) = &replay.cache_filler {
+        replay.report.take_cache(cache_filler.finish().await);
+    }
     replay.report.take_problems(replay.lost.problems());
     let Workplace { connection, .. } = replay.workplace;
     // After an error the connection may be out of step, or in a transaction.
@@ -84,6 +107,8 @@ struct Replay<'a> {
     told: BTreeSet<String>,
     /// Files of which the log has said already that a row is no record any more.
     told_files: BTreeSet<String>,
+    /// Brings rows that are loaded into the cache, if some are to be there.
+    cache_filler: Option<Filler>,
 }
 
 impl Replay<'_> {
@@ -167,7 +192,13 @@ impl Replay<'_> {
         if let Some(refusal) = &part.refusal {
             page.withdraw(refusal.clone());
         }
-        let ending = page::commit(&mut self.workplace, self.job, &page).await?;
+        let committed = page::commit(&mut self.workplace, self.job, &page).await;
+        // Also after an error: of a COMMIT whose answer was lost nobody knows what it did.
+        let keys = page.take_cached_keys();
+        if let Some(cache_filler) = self.cache_filler.as_ref().filter(|_| !keys.is_empty()) {
+            cache_filler.hand_over(keys).await;
+        }
+        let ending = committed?;
         if matches!(ending, Ending::Committed) {
             tracing::debug!(
                 loaded = page.loaded.len(),

@@ -7,10 +7,26 @@ use serde::Serialize;
 
 use super::page::Page;
 use super::{WHOLE_RECORD, printable};
+use crate::cache::CacheReport;
 use crate::error::ClientError;
 use crate::ledger::files::FileProblem;
 use crate::output::{self, Style};
 use crate::report::{ErrorReport, RejectReport};
+
+/// How many rows went where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReplayCounts {
+    /// Rows that are in the targets now.
+    pub(crate) loaded: u64,
+    /// Rows that the job leaves out now.
+    pub(crate) filtered: u64,
+    /// Rows that stay in quarantine.
+    pub(crate) refused: u64,
+    /// Those of them whose bytes are no record of their own any more.
+    pub(crate) not_a_record: u64,
+    /// Rows that stay in quarantine too, since their files cannot be read any more.
+    pub(crate) unread: u64,
+}
 
 /// What a replay did. Its JSON form is what `--json` prints.
 #[derive(Debug, Serialize)]
@@ -35,8 +51,14 @@ pub(super) struct ReplayReport {
     problems: Vec<FileProblem>,
     /// Given ids that are not open rows of this job and its dataset.
     not_open: u64,
+    /// What became of the cache; none if no row is cached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<CacheReport>,
     /// Why it stopped early.
     error: Option<ErrorReport>,
+    /// Whether every row that was meant was asked for.
+    #[serde(skip)]
+    is_whole: bool,
     #[serde(skip)]
     counts: BTreeMap<(String, Option<String>), u64>,
 }
@@ -55,7 +77,9 @@ impl ReplayReport {
             unread: 0,
             problems: Vec::new(),
             not_open: 0,
+            cache: None,
             error: None,
+            is_whole: false,
             counts: BTreeMap::new(),
         }
     }
@@ -86,11 +110,33 @@ impl ReplayReport {
     /// Takes note that so many ids were given, and that all pages are done with.
     pub(super) fn take_ids(&mut self, given: u64) {
         self.not_open = given.saturating_sub(self.replayed + self.unread);
+        self.is_whole = true;
+    }
+
+    /// Takes note of what became of the cache.
+    pub(super) fn take_cache(&mut self, cache: CacheReport) {
+        self.cache = Some(cache);
     }
 
     /// Takes note of files that could not be read.
     pub(super) fn take_problems(&mut self, problems: Vec<FileProblem>) {
         self.problems = problems;
+    }
+
+    /// Whether the replay came to its end, and left open only what cannot be read any more.
+    pub(super) fn has_only_unread(&self) -> bool {
+        self.is_whole && !self.problems.is_empty()
+    }
+
+    /// How many rows went where.
+    pub(super) fn counts(&self) -> ReplayCounts {
+        ReplayCounts {
+            loaded: self.loaded,
+            filtered: self.filtered,
+            refused: self.still_refused,
+            not_a_record: self.not_a_record,
+            unread: self.unread,
+        }
     }
 
     /// Says how the replay ended, and prints it.
@@ -241,6 +287,23 @@ mod tests {
         assert_eq!(report.left_open(), lines);
         report.take_ids(9);
         assert_eq!(report.not_open, 3, "what was not read is open");
+    }
+
+    #[test]
+    fn only_a_replay_that_came_to_its_end_is_whole() {
+        let mut report = ReplayReport::new("orders");
+        let mut page = Page::default();
+        page.loaded.push(1);
+        page.unread = 2;
+        report.take(&page);
+        let (file, reason) = ("a.csv".to_owned(), "FILE_NOT_FOUND".to_owned());
+        let message = "it is not there".to_owned();
+        report.take_problems(vec![FileProblem { file, reason, message }]);
+        assert!(!report.has_only_unread(), "another error ended it");
+        report.take_ids(3);
+        assert!(report.has_only_unread());
+        let counts = report.counts();
+        assert_eq!((counts.loaded, counts.refused, counts.unread), (1, 0, 2));
     }
 
     #[test]

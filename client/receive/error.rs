@@ -8,12 +8,15 @@ use tonic_types::StatusExt as _;
 
 use crate::ledger::files::FileProblem;
 
+/// Reason of the problem of a page that the source could not fetch.
+pub(crate) const FETCH_FAILED: &str = "FETCH_FAILED";
 /// Reasons that concern a single file.
-const FILE_REASONS: [&str; 6] = [
+const FILE_REASONS: [&str; 7] = [
     "FILE_NOT_FOUND",
     "FILE_CHANGED",
     "FILE_UNREADABLE",
     "BAD_HEADER",
+    "BAD_JSON",
     "ARCHIVE_DAMAGED",
     "ARCHIVE_TOO_LARGE",
 ];

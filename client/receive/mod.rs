@@ -24,10 +24,11 @@ use proto::read_batches_response::Step;
 use tonic::Streaming;
 
 use crate::ledger::files::{FileProblem, KnownFile};
+use crate::ledger::watermark::Watermark;
 use crate::stage::{Batch, StagedReject};
 
 pub(crate) use connect::{Source, connect};
-pub(crate) use error::SourceError;
+pub(crate) use error::{FETCH_FAILED, SourceError};
 pub(crate) use fit::Misfit;
 
 use fit::Fit;
@@ -51,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) problems: Vec<FileProblem>,
     /// Ranges that are not yet planned.
     pub(crate) splits: Vec<Split>,
+    /// What an API that is read incrementally has reached once all of this is loaded.
+    pub(crate) watermark: Option<Watermark>,
 }
 
 /// A file as it stands now.
@@ -67,6 +70,10 @@ pub(crate) struct PlannedFile {
     /// Its header with the dataset's types, shared by the files that have the
     /// same; empty if it has none yet, or if the plan was one of given columns.
     pub(crate) columns: Arc<[Column]>,
+    /// Whether it is a page of an API.
+    pub(crate) is_page: bool,
+    /// Whether the API gave it for an earlier plan, and not for this one.
+    pub(crate) is_earlier: bool,
 }
 
 impl Plan {
@@ -105,13 +112,15 @@ impl Source {
     /// Asks what a transfer of these columns would read.
     ///
     /// With columns, every file must have them. Without, no file is refused for
-    /// its header, and the plan tells the columns of each.
+    /// its header, and the plan tells the columns of each. Of an API that is read
+    /// incrementally, only what is not below the watermark is fetched.
     pub(crate) async fn plan(
         &mut self,
         dataset: &str,
         columns: &[Column],
         target_split_bytes: u64,
         known_files: &[KnownFile],
+        watermark: Option<&Watermark>,
     ) -> Result<Plan, SourceError> {
         let known_file = |file: &KnownFile| proto::KnownFile {
             name: file.name.clone(),
@@ -124,15 +133,22 @@ impl Source {
             columns: columns.iter().map(proto::Column::from).collect(),
             target_split_bytes,
             known_files: known_files.iter().map(known_file).collect(),
+            watermark: watermark.map(|watermark| watermark.expose().to_owned()),
         };
         let response = self.service.plan_transfer(request).await?.into_inner();
+        self.has_answered.store(true, Ordering::Relaxed);
         if !columns.is_empty() {
             refuse_other_columns(columns, response.columns)?;
         }
         let headers = response.headers.into_iter().map(columns_of);
         let headers = headers.collect::<Result<Vec<_>, SourceError>>()?;
         let splits = response.splits.into_iter().map(Split::try_from);
-        let mut plan = Plan { splits: splits.collect::<Result<_, _>>()?, ..Plan::default() };
+        let mut plan = Plan {
+            splits: splits.collect::<Result<_, _>>()?,
+            // PostgreSQL stores no NUL.
+            watermark: response.watermark.filter(|value| !value.contains('\0')).map(Watermark::new),
+            ..Plan::default()
+        };
         for mut file in response.files {
             plan.problems.extend(file_problem(&mut file)?);
             if file.state() != proto::FileState::Unreadable {
@@ -216,6 +232,8 @@ fn planned_file(
         state,
         unfinished_bytes: file.unfinished_bytes,
         columns,
+        is_page: file.is_page,
+        is_earlier: file.is_earlier,
     })
 }
 

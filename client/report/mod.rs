@@ -5,6 +5,7 @@ mod summary;
 
 use serde::Serialize;
 
+use crate::cache::CacheReport;
 use crate::error::{ClientError, RunLeft};
 use crate::ledger::files::FileProblem;
 use crate::output::Style;
@@ -39,6 +40,9 @@ pub(crate) struct RunReport {
     pub(crate) rejects: Vec<RejectReport>,
     /// Files that could not be read, or not to their end.
     pub(crate) problems: Vec<FileProblem>,
+    /// What became of the cache; none if no row is cached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cache: Option<CacheReport>,
     /// Why it failed.
     pub(crate) error: Option<ErrorReport>,
 }
@@ -59,6 +63,7 @@ impl RunReport {
             seconds: 0.0,
             rejects: Vec::new(),
             problems: Vec::new(),
+            cache: None,
             error: None,
         }
     }
@@ -87,7 +92,8 @@ impl RunReport {
         }
     }
 
-    fn conclude(&mut self, error: Option<&ClientError>) {
+    /// Says how the run ended.
+    pub(crate) fn conclude(&mut self, error: Option<&ClientError>) {
         let mut failure = error;
         if let Some(ClientError::FilesUnreadable(files)) = error {
             // A run that went no further than its plan has not told them yet.

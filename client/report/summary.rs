@@ -4,6 +4,7 @@ use comfy_table::Table;
 use ferry::host::settings::ByteSize;
 
 use super::{ReportState, Rows, RunReport, TargetReport};
+use crate::cache::CacheReport;
 use crate::output;
 
 /// Of this mode every loaded row is a new row of the table.
@@ -25,6 +26,9 @@ pub(super) fn print(report: &RunReport) {
         output::line("the rows in quarantine are in ferry.quarantine, with their positions");
     }
     print_problems(report);
+    if let Some(cache) = report.cache {
+        output::line(cache_line(cache));
+    }
     output::line(closing_line(report));
 }
 
@@ -122,6 +126,20 @@ fn closing_line(report: &RunReport) -> String {
     )
 }
 
+/// What became of the cache.
+fn cache_line(cache: CacheReport) -> String {
+    let CacheReport { written, removed, errors, dropped } = cache;
+    let mut parts =
+        vec![format!("{} written", grouped(written)), format!("{} removed", grouped(removed))];
+    if errors > 0 {
+        parts.push(format!("{} failed", grouped(errors)));
+    }
+    if dropped > 0 {
+        parts.push(format!("{} left out for lack of time", grouped(dropped)));
+    }
+    format!("cache: {}", parts.join(", "))
+}
+
 /// What it took, if that is worth a word.
 fn effort(report: &RunReport) -> String {
     let workers = match report.workers {
@@ -184,6 +202,17 @@ mod tests {
         report.workers = 1;
         report.retries = 3;
         assert_eq!(effort(&report), ", 3 retries");
+    }
+
+    #[test]
+    fn trouble_with_the_cache_is_told_if_there_was_any() {
+        let mut cache = CacheReport { written: 1200, removed: 3, errors: 0, dropped: 0 };
+        assert_eq!(cache_line(cache), "cache: 1 200 written, 3 removed");
+        (cache.errors, cache.dropped) = (2, 1000);
+        assert_eq!(
+            cache_line(cache),
+            "cache: 1 200 written, 3 removed, 2 failed, 1 000 left out for lack of time"
+        );
     }
 
     #[test]

@@ -16,12 +16,14 @@ use super::session::Session;
 use super::unless_stopped;
 use super::unreadable::Unreadable;
 use super::worker::Worker;
+use crate::cache::{CacheReport, Filler};
 use crate::error::ClientError;
-use crate::job::{FileOrder, Job, Mode};
+use crate::job::{CachePolicy, FileOrder, Job, Mode};
 use crate::ledger::runs::{self, RunStanding};
 use crate::ledger::splits::ClaimOrder;
 use crate::ledger::workers::WorkerId;
 use crate::ledger::{LedgerError, RunId, SplitId};
+use crate::load::replace::Replacement;
 use crate::pipeline::{PipelineError, Stages};
 use crate::receive::{self, Source};
 use crate::report::Progress;
@@ -38,6 +40,8 @@ pub(super) struct Crew {
     /// A worker waits here for another one to be done with a split.
     pub(super) split_done: Notify,
     pub(super) unreadable: Unreadable,
+    /// Brings committed rows into the cache, if some are to be there.
+    pub(super) filler: Option<Filler>,
     guard: Mutex<RejectGuard>,
     /// Splits in which PostgreSQL refuses rows.
     careful: Mutex<HashSet<SplitId>>,
@@ -63,9 +67,36 @@ impl Crew {
             retries: AtomicU64::new(0),
             split_done: Notify::new(),
             unreadable,
+            filler: None,
             guard: Mutex::new(guard),
             careful: Mutex::default(),
             workers: Mutex::default(),
+        }
+    }
+
+    /// The same with a cache that committed rows are brought into.
+    pub(super) fn with_filler(self, filler: Option<Filler>) -> Self {
+        Self { filler, ..self }
+    }
+
+    /// Removes from the cache what it has of tables that the run has replaced.
+    pub(super) async fn forget_replaced(&self, replacements: &[Replacement]) {
+        let Some(filler) = &self.filler else { return };
+        let is_replaced = |mode: &Mode| matches!(mode, Mode::Replace { .. });
+        // In the order of the job, as the replacements are.
+        let replaced = self.job.targets.iter().filter(|target| is_replaced(&target.mode));
+        for (target, Replacement { target: table, .. }) in replaced.zip(replacements) {
+            if target.cache == CachePolicy::On {
+                filler.forget_table(table).await;
+            }
+        }
+    }
+
+    /// Waits a while for what is left to bring into the cache; tells what was done.
+    pub(super) async fn finish_cache(&self) -> Option<CacheReport> {
+        match &self.filler {
+            Some(filler) => Some(filler.finish().await),
+            None => None,
         }
     }
 

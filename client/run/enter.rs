@@ -3,12 +3,13 @@
 //! Invariant: whoever sees the run in the ledger sees its splits and the tables
 //! that it fills too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ferry::wire::generated::FileState;
 use sqlx::{Connection as _, PgConnection};
 
 use super::order::{Turn, Turns};
+use super::pages::warn_of_changing_pages;
 use super::survey::Survey;
 use crate::clean;
 use crate::columns::{self, ColumnPlan, TargetPlan};
@@ -16,8 +17,8 @@ use crate::error::ClientError;
 use crate::job::{Job, Mode, RewrittenPolicy};
 use crate::ledger::files::{self, FileProblem, KnownFile};
 use crate::ledger::register::{PlannedContent, Registration, register};
-use crate::ledger::runs::{self, OldRules, OpenedRun, RunFacts};
-use crate::ledger::{LedgerError, RunId, encode_columns, keys};
+use crate::ledger::runs::{self, OldRules, OpenedRun, RunChoice, RunFacts};
+use crate::ledger::{FileId, LedgerError, RunId, encode_columns, keys, watermark};
 use crate::load::replace::{self, LoadedColumn, Replacement};
 use crate::receive::PlannedFile;
 
@@ -67,7 +68,9 @@ pub(super) async fn enter(
         refuse_partial_plan(job, survey, &mut transaction).await?;
     }
     make_incoming(&replacements, &opened, &mut transaction).await?;
-    let held_up = write_news(job, survey, &opened, &mut transaction).await?;
+    let left = write_news(job, survey, &opened, &mut transaction).await?;
+    note_watermark(survey, run_id, &left, &mut transaction).await?;
+    let held_up = left.held_up;
     transaction.commit().await?;
     tracing::info!(run = %run_id, resumed = is_resumed, "run opened");
     if !replacements.is_empty() {
@@ -78,6 +81,25 @@ pub(super) async fn enter(
         constraint_names.extend(replace::constraint_names(connection, target, incoming).await?);
     }
     Ok(Some(Entered { run_id, replacements, constraint_names, held_up }))
+}
+
+/// Notes what the run reaches of an API, if this plan, the last one, has all of it.
+///
+/// What an earlier plan reached is forgotten: this one may give up its pages.
+async fn note_watermark(
+    survey: &Survey,
+    run_id: RunId,
+    left: &Left,
+    connection: &mut PgConnection,
+) -> Result<(), ClientError> {
+    if matches!(survey.choice, RunChoice::Current | RunChoice::Join) {
+        // The source was not asked.
+        return Ok(());
+    }
+    let is_whole = left.too_late + left.held_up == 0;
+    let reached = survey.plan.watermark.as_ref().filter(|_| is_whole);
+    watermark::note(connection, run_id, survey.read_before.as_ref(), reached).await?;
+    Ok(())
 }
 
 /// A table is replaced by what one run loads, so that a run which begins must
@@ -91,8 +113,8 @@ async fn refuse_partial_plan(
         return Ok(());
     }
     let known = files::known(connection, &job.name, &job.source.dataset).await?;
-    let is_superseded =
-        |file: &KnownFile| survey.superseded.iter().any(|gone| gone.file_id == file.file_id);
+    let superseded: HashSet<FileId> = survey.superseded.iter().map(|file| file.file_id).collect();
+    let is_superseded = |file: &KnownFile| superseded.contains(&file.file_id);
     if known.iter().all(is_superseded) { Ok(()) } else { Err(LedgerError::PlanOutdated.into()) }
 }
 
@@ -133,20 +155,29 @@ async fn make_incoming(
     Ok(())
 }
 
-/// Writes what the source has and the ledger does not know yet; returns how many files are held up.
+/// Files that are left for a later run.
+#[derive(Default)]
+struct Left {
+    /// Something of a file behind them is loaded.
+    too_late: usize,
+    /// A file before them cannot be read to its end.
+    held_up: usize,
+}
+
+/// Writes what the source has and the ledger does not know yet; returns what is left for later.
 async fn write_news(
     job: &Job,
     survey: &Survey,
     opened: &OpenedRun,
     connection: &mut PgConnection,
-) -> Result<usize, ClientError> {
+) -> Result<Left, ClientError> {
     let turns = Turns::find(job, survey, opened, connection).await?;
     let problems: HashMap<&str, &FileProblem> =
         survey.plan.problems.iter().map(|problem| (problem.file.as_str(), problem)).collect();
     let is_ignored = |file: &PlannedFile| {
         job.load.rewritten == RewrittenPolicy::Ignore && file.state == FileState::Rewritten
     };
-    let mut held_up = 0;
+    let mut left = Left::default();
     let mut files = Vec::with_capacity(survey.plan.files.len());
     for file in &survey.plan.files {
         if is_ignored(file) {
@@ -156,11 +187,12 @@ async fn write_news(
         match turns.turn(file) {
             Turn::Now => {}
             Turn::TooLate => {
+                left.too_late += 1;
                 tracing::info!(file = file.name, "left for the next run: a later file has begun");
                 continue;
             }
             Turn::HeldUp => {
-                held_up += 1;
+                left.held_up += 1;
                 tracing::warn!(
                     file = file.name,
                     "left for a later run: a file before it cannot be read to its end"
@@ -180,10 +212,12 @@ async fn write_news(
             fingerprint: file.fingerprint.clone(),
             columns: file.columns.to_vec(),
             problem: problems.get(file.name.as_str()).copied().cloned(),
+            is_page: file.is_page,
         });
     }
     tell_of_problems(survey);
     warn_of_repeats(job, survey);
+    warn_of_changing_pages(job, &survey.plan);
     let superseded: Vec<_> = survey.superseded.iter().map(|file| file.file_id).collect();
     let registration = Registration {
         run_id: opened.run_id,
@@ -195,7 +229,7 @@ async fn write_news(
         splits: &survey.plan.splits,
     };
     register(connection, &registration).await?;
-    Ok(held_up)
+    Ok(left)
 }
 
 /// Says what is not loaded of files that cannot be read to their end, or are gone.

@@ -10,6 +10,7 @@ mod finish;
 mod heartbeat;
 mod options;
 mod order;
+mod pages;
 mod prepare;
 mod retry;
 mod sample;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use ferry::host::shutdown::Shutdown;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::cache::Filler;
 use crate::database;
 use crate::error::{ClientError, RunLeft, UnreadableFiles};
 use crate::job::{Job, Mode, Target};
@@ -49,6 +51,7 @@ use session::Session;
 use unreadable::Unreadable;
 
 pub(crate) use options::{Missing, Reload, RunOptions};
+pub(crate) use pages::{refuse_part_of_api, warn_of_changing_pages};
 pub(crate) use prepare::{APPLICATION_NAME, refuse_part_of_rows, refuse_rewritten};
 pub(crate) use sample::suspects;
 pub(crate) use stages::{Destination, stages};
@@ -66,15 +69,32 @@ pub(crate) async fn run_and_report(
     style: Style,
     shutdown: Shutdown,
 ) -> Result<(), ClientError> {
-    let began = Instant::now();
-    let mut report = RunReport::new(&job.name);
-    let outcome = run(Arc::new(job), &options, display, shutdown, &mut report).await;
-    report.seconds = began.elapsed().as_secs_f64();
+    let (report, outcome) = run_to_end(job, &options, display, shutdown).await;
     if outcome.is_ok() && report.run_id.is_none() && style == Style::Table {
         output::line(format!("{}: there is no unfinished run to take part in", report.job));
     }
     report.finish(outcome.as_ref().err(), style);
     outcome
+}
+
+/// Runs a job and tells what it did; prints nothing.
+pub(crate) async fn run_quietly(job: Job, options: RunOptions, shutdown: Shutdown) -> RunReport {
+    let (mut report, outcome) = run_to_end(job, &options, Display::Hidden, shutdown).await;
+    report.conclude(outcome.as_ref().err());
+    report
+}
+
+async fn run_to_end(
+    job: Job,
+    options: &RunOptions,
+    display: Display,
+    shutdown: Shutdown,
+) -> (RunReport, Result<(), ClientError>) {
+    let began = Instant::now();
+    let mut report = RunReport::new(&job.name);
+    let outcome = run(Arc::new(job), options, display, shutdown, &mut report).await;
+    report.seconds = began.elapsed().as_secs_f64();
+    (report, outcome)
 }
 
 /// Runs a job, and tells the ledger how it ended.
@@ -87,6 +107,7 @@ async fn run(
 ) -> Result<(), ClientError> {
     survey::refuse_giving_up(&job, options)?;
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
+    let filler = Filler::start(&job)?;
     let mut stop = shutdown.clone();
     // A host that does not answer at all is more likely named wrongly than gone for a moment.
     let mut ends = unless_stopped(&mut stop, connect(&job)).await?;
@@ -95,7 +116,7 @@ async fn run(
         let has_answered = ends.0.has_answered();
         let opening = Attempt::open(&job, key.as_ref(), options, ends, shutdown.clone());
         match unless_stopped(&mut stop, opening).await {
-            Ok(Some(attempt)) => return attempt.carry_out(display, report).await,
+            Ok(Some(attempt)) => return attempt.carry_out(display, filler, report).await,
             Ok(None) => return Ok(()),
             Err(error) if error.is_of_source() && !has_answered() => return Err(error),
             Err(error) => attempts.wait_after(error, &mut stop).await?,
@@ -178,7 +199,7 @@ impl Attempt {
             return Ok(None);
         };
         stages.tables =
-            stages::tables(&survey.columns, Destination::Incoming(run_id), &constraint_names);
+            stages::tables(job, &survey.columns, Destination::Incoming(run_id), &constraint_names);
         session.enter(run_id).await?;
         let (stages, plan, job) = (Arc::new(stages), survey.plan, Arc::clone(job));
         Ok(Some(Self {
@@ -197,6 +218,7 @@ impl Attempt {
     async fn carry_out(
         mut self,
         display: Display,
+        filler: Option<Filler>,
         report: &mut RunReport,
     ) -> Result<(), ClientError> {
         report.run_id = Some(self.run_id.0);
@@ -208,9 +230,11 @@ impl Attempt {
         let guard = RejectGuard::new(limits.max_rejects, limits.reject_window, totals.rows);
         let (job, stages) = (Arc::clone(&self.job), Arc::clone(&self.stages));
         let unreadable = Unreadable::new(std::mem::take(&mut self.plan.problems), self.held_up);
-        let crew = Arc::new(Crew::new(job, self.run_id, stages, progress, guard, unreadable));
+        let crew = Crew::new(job, self.run_id, stages, progress, guard, unreadable);
+        let crew = Arc::new(crew.with_filler(filler));
         let outcome = self.load_and_finish(&crew).await;
         crew.progress.finish();
+        report.cache = crew.finish_cache().await;
         settle(&crew, outcome, report).await
     }
 
@@ -235,6 +259,7 @@ impl Attempt {
             let (mut connection, end) =
                 finish_run(crew, connection, &replacements, &shutdown).await?;
             if end == End::Finished {
+                crew.forget_replaced(&replacements).await;
                 finish::drop_incoming(&replacements, &mut connection).await;
                 return Ok(connection);
             }

@@ -3,6 +3,7 @@
 //! Invariant: where the order is strict, nothing joins a run that comes before
 //! a file of which it has loaded something, or after one of which something
 //! cannot be read: it would come too late, or too early, to be the last word.
+//! Pages of an API come in the order in which they became known.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,12 +12,12 @@ use sqlx::PgConnection;
 use super::crew::claim_order;
 use super::survey::Survey;
 use crate::job::Job;
-use crate::ledger::LedgerError;
 use crate::ledger::accounts::begun;
 use crate::ledger::files::{self, KnownFile};
 use crate::ledger::runs::OpenedRun;
 use crate::ledger::splits::ClaimOrder;
-use crate::receive::{Plan, PlannedFile};
+use crate::ledger::{FileId, LedgerError};
+use crate::receive::{FETCH_FAILED, Plan, PlannedFile};
 
 /// Whether a file may join a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,21 +61,25 @@ impl<'a> Turns<'a> {
             turns.begun = places.max();
         }
         let known = files::known(connection, &job.name, &job.source.dataset).await?;
-        let is_settled = |file: &KnownFile| {
-            survey.given_up.contains(&file.file_id)
-                || survey.superseded.iter().any(|gone| gone.file_id == file.file_id)
-        };
-        let known: Vec<KnownFile> = known.into_iter().filter(|file| !is_settled(file)).collect();
+        let superseded = survey.superseded.iter().map(|file| file.file_id);
+        let settled: HashSet<FileId> = superseded.chain(survey.given_up.iter().copied()).collect();
+        let is_left = |file: &KnownFile| !settled.contains(&file.file_id);
+        let known: Vec<KnownFile> = known.into_iter().filter(is_left).collect();
         turns.broken = first_broken(order, &survey.plan, &known);
         Ok(turns)
     }
 
     pub(super) fn turn(&self, file: &PlannedFile) -> Turn {
+        let is_news = self.with_splits.contains(file.name.as_str());
+        if file.is_page {
+            // It becomes known now, and so comes after all that is known.
+            let is_held_up = is_news && self.broken.is_some();
+            return if is_held_up { Turn::HeldUp } else { Turn::Now };
+        }
         let place = Place::new(self.order, file.fingerprint.modified_unix_nanos, &file.name);
         if self.begun.as_ref().is_some_and(|begun| place < *begun) {
             return Turn::TooLate;
         }
-        let is_news = self.with_splits.contains(file.name.as_str());
         if is_news && self.broken.as_ref().is_some_and(|broken| place > *broken) {
             return Turn::HeldUp;
         }
@@ -113,7 +118,9 @@ fn first_broken(order: ClaimOrder, plan: &Plan, known: &[KnownFile]) -> Option<P
         .collect();
     let is_gone = |file: &&KnownFile| file.problem.is_some() && !there.contains(file.name.as_str());
     let remembered = known.iter().filter(is_gone).map(|file| file.name.as_str());
-    let told = plan.problems.iter().map(|problem| problem.file.as_str());
+    // No page comes after one that could not be fetched.
+    let told = plan.problems.iter().filter(|problem| problem.reason != FETCH_FAILED);
+    let told = told.map(|problem| problem.file.as_str());
     let place = |name: &str| Place::new(order, times.get(name).copied().unwrap_or(i64::MIN), name);
     told.chain(remembered).map(place).min()
 }
@@ -126,7 +133,6 @@ mod tests {
     use ferry::wire::generated::FileState;
 
     use super::*;
-    use crate::ledger::FileId;
     use crate::ledger::files::FileProblem;
 
     fn fingerprint(modified_unix_nanos: i64) -> Fingerprint {
@@ -134,8 +140,15 @@ mod tests {
     }
 
     fn planned(name: &str, time: i64, state: FileState) -> PlannedFile {
-        let (fingerprint, columns) = (fingerprint(time), Arc::default());
-        PlannedFile { name: name.to_owned(), fingerprint, state, unfinished_bytes: 0, columns }
+        PlannedFile {
+            name: name.to_owned(),
+            fingerprint: fingerprint(time),
+            state,
+            unfinished_bytes: 0,
+            columns: Arc::default(),
+            is_page: false,
+            is_earlier: false,
+        }
     }
 
     fn problem(file: &str) -> FileProblem {
@@ -152,12 +165,14 @@ mod tests {
             columns: None,
             problem: Some(problem(name)),
             is_begun: true,
+            is_done: false,
+            is_page: false,
         }
     }
 
     fn plan(files: Vec<PlannedFile>, problems: &[&str]) -> Plan {
         let problems = problems.iter().map(|file| problem(file)).collect();
-        Plan { files, problems, splits: Vec::new() }
+        Plan { files, problems, ..Plan::default() }
     }
 
     fn first(order: ClaimOrder, plan: &Plan, known: &[KnownFile]) -> Option<(i64, String)> {
@@ -181,6 +196,31 @@ mod tests {
         assert_eq!(first(ClaimOrder::ByTime, &unread, &[]), never);
         let before = Some((7, "b".to_owned()));
         assert_eq!(first(ClaimOrder::ByTime, &unread, &[known("b", 7)]), before);
+    }
+
+    #[test]
+    fn nothing_waits_for_a_page_that_could_not_be_fetched() {
+        let mut failed = plan(Vec::new(), &["page-000002"]);
+        failed.problems[0].reason = FETCH_FAILED.to_owned();
+        assert_eq!(first(ClaimOrder::ByName, &failed, &[]), None);
+        assert_eq!(first(ClaimOrder::ByTime, &failed, &[]), None);
+    }
+
+    #[test]
+    fn a_new_page_comes_after_all_that_is_known() {
+        let turns = |begun, broken| {
+            let with_splits = HashSet::from(["page-000001-b"]);
+            Turns { order: ClaimOrder::ByName, with_splits, begun, broken }
+        };
+        let place = || Some(Place::new(ClaimOrder::ByName, 0, "page-000009-a"));
+        let file = planned("page-000001-b", 3, FileState::New);
+        assert_eq!(turns(place(), None).turn(&file), Turn::TooLate);
+        let page = PlannedFile { is_page: true, ..file };
+        assert_eq!(turns(place(), None).turn(&page), Turn::Now);
+        assert_eq!(turns(None, place()).turn(&page), Turn::HeldUp);
+        let known = planned("page-000002-a", 3, FileState::Unchanged);
+        let known = PlannedFile { is_page: true, ..known };
+        assert_eq!(turns(place(), place()).turn(&known), Turn::Now, "nothing of it is new");
     }
 
     #[test]

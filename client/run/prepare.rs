@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::options::RunOptions;
+use super::pages::refuse_part_of_api;
 use super::stages::{Destination, stages};
 use super::survey::{Survey, look_up_tables, replaces, survey};
 use crate::columns::{self, evolve};
@@ -38,6 +39,7 @@ pub(super) async fn prepare(
     }
     let mut survey = survey(job, options, source, connection, key).await?;
     refuse_rewritten(&survey, job)?;
+    refuse_part_of_api(job, &survey.plan)?;
     refuse_part_of_rows(&survey, job)?;
     survey.drift.judge(job.load.drift)?;
     // What is wrong with a rule is found before a table is made.

@@ -6,7 +6,7 @@ use crate::check::{Checker, ColumnChecks};
 use crate::clean::{Cleaner, ColumnCleaning};
 use crate::columns::{ColumnPlan, TargetPlan};
 use crate::error::ClientError;
-use crate::job::{Job, Mode};
+use crate::job::{CachePolicy, Job, Mode};
 use crate::ledger::RunId;
 use crate::load::replace;
 use crate::load::table::{LoadColumn, Merge, TableLoad};
@@ -52,7 +52,7 @@ pub(crate) fn stages(
         checker: Checker::new(&clean_columns, checks, &job.row_checks, job.load.unique_bytes)?,
         pseudonymiser: Pseudonymiser::new(&clean_columns, treatments, plan.derived.clone()),
         transformer: Transformer::new(inputs, plan.filter.clone(), outputs),
-        tables: tables(plan, destination, &HashMap::new()),
+        tables: tables(job, plan, destination, &HashMap::new()),
         source_columns,
         misfit,
     })
@@ -61,14 +61,29 @@ pub(crate) fn stages(
 /// How rows get into each table of the plan; `names` are those of constraints
 /// where the tables that are written have others.
 pub(crate) fn tables(
+    job: &Job,
     plan: &ColumnPlan,
     destination: Destination,
     names: &HashMap<String, String>,
 ) -> Vec<TableLoad> {
-    let numbered = plan.targets.iter().enumerate();
-    let load =
-        |(index, target)| table(index, target, destination).with_constraint_names(names.clone());
-    numbered.map(load).collect()
+    let mut tables = Vec::with_capacity(plan.targets.len());
+    for (index, target) in plan.targets.iter().enumerate() {
+        let mut table = table(index, target, destination).with_constraint_names(names.clone());
+        // In the order of the job, as the plan is.
+        let is_cached =
+            job.targets.get(index).is_some_and(|target| target.cache == CachePolicy::On);
+        // What is filled beside a table is cached by nobody before it takes its place.
+        if is_cached && !is_beside(target, destination) {
+            table = table.with_cached_key(&target.key);
+        }
+        tables.push(table);
+    }
+    tables
+}
+
+/// Whether rows go into another table than the target first.
+fn is_beside(target: &TargetPlan, destination: Destination) -> bool {
+    matches!((&target.mode, destination), (Mode::Replace { .. }, Destination::Incoming(_)))
 }
 
 fn table(index: usize, target: &TargetPlan, destination: Destination) -> TableLoad {

@@ -7,12 +7,14 @@ use ferry::wire::generated::FileState;
 use sqlx::PgConnection;
 
 use super::options::{Missing, Reload, RunOptions};
+use super::pages::{leave_known, returned};
 use crate::columns::{self, ColumnError, ColumnPlan, Drift, FileHeader};
 use crate::error::{ClientError, RunLeft, UnreadableFiles};
 use crate::job::{DriftPolicy, Job, JobError, Mode, RewrittenPolicy};
 use crate::key::PseudonymKey;
 use crate::ledger::files::{self, KnownFile, UnsettledFile};
 use crate::ledger::runs::{self, LastShape, RunChoice, RunState};
+use crate::ledger::watermark::{self, Watermark};
 use crate::ledger::{FileId, LedgerError, RunId, migrate};
 use crate::load::catalogue::TargetTable;
 use crate::receive::{Plan, PlannedFile, Source};
@@ -41,6 +43,10 @@ pub(crate) struct Survey {
     pub(crate) unfinished: Option<RunId>,
     /// Whether rows of the files that stay known are in the tables.
     pub(crate) has_loaded: bool,
+    /// Whether an API was asked only for what is newer than what was loaded of it.
+    pub(crate) reads_on: bool,
+    /// How far an API was read before, whatever it was asked for.
+    pub(crate) read_before: Option<Watermark>,
 }
 
 impl Survey {
@@ -67,6 +73,8 @@ struct Memory {
     /// Columns that the source offered to the last run.
     offered: Option<Vec<Column>>,
     last: Option<LastShape>,
+    /// How far an API is read.
+    watermark: Option<Watermark>,
 }
 
 impl Memory {
@@ -87,13 +95,16 @@ pub(crate) async fn survey(
     if options.since_unix_nanos.is_some() && replaces(job) {
         return Err(JobError::SINCE_WITH_REPLACE.into());
     }
-    let dataset = source.dataset_columns(&job.source.dataset).await?;
     let memory = remember(connection, job, options).await?;
-    let News { plan, superseded, missing, choice } = match options.choice {
+    let News { plan, superseded, missing, choice, reads_on } = match options.choice {
         // What is new is left to a run that may take it up.
         RunChoice::Current | RunChoice::Join => News::none(options.choice),
         RunChoice::Automatic | RunChoice::New => plan_news(job, options, source, &memory).await?,
     };
+    // The columns of an API are those of the pages that the plan has fetched.
+    let dataset = source.dataset_columns(&job.source.dataset).await;
+    let dataset =
+        dataset.map_err(|error| nothing_to_read(&plan).unwrap_or_else(|| error.into()))?;
     let headers = headers(&plan);
     let drift = columns::drift(job, memory.offered.as_deref(), &dataset, &headers);
     let mut tables = look_up_tables(job, connection).await?;
@@ -124,6 +135,8 @@ pub(crate) async fn survey(
         last_run,
         unfinished,
         has_loaded,
+        reads_on,
+        read_before: memory.watermark,
     })
 }
 
@@ -168,6 +181,7 @@ async fn remember(
             Missing::GiveUp => files::unsettled(connection, name, dataset).await?,
         },
         offered: runs::last_source_columns(connection, &job.name).await?,
+        watermark: watermark::find(connection, name, dataset).await?,
         last: runs::last(connection, &job.name).await?,
     })
 }
@@ -178,12 +192,14 @@ struct News {
     superseded: Vec<KnownFile>,
     missing: Vec<UnsettledFile>,
     choice: RunChoice,
+    reads_on: bool,
 }
 
 impl News {
     /// Nothing was asked.
     fn none(choice: RunChoice) -> Self {
-        Self { plan: Plan::default(), superseded: Vec::new(), missing: Vec::new(), choice }
+        let (superseded, missing) = (Vec::new(), Vec::new());
+        Self { plan: Plan::default(), superseded, missing, choice, reads_on: false }
     }
 }
 
@@ -194,13 +210,23 @@ async fn plan_news(
     source: &mut Source,
     memory: &Memory,
 ) -> Result<News, ClientError> {
-    let (dataset, split_bytes) = (&job.source.dataset, job.load.split_bytes);
-    let mut plan = source.plan(dataset, &[], split_bytes, &memory.known).await?;
-    let (superseded, choice) = supersede(job, options, memory, &plan);
-    if !superseded.is_empty() {
-        let is_kept = |file: &&KnownFile| superseded.iter().all(|gone| gone.name != file.name);
+    let is_anew = is_anew(job, options, memory);
+    // What is read from its beginning has nothing to go on from.
+    let goes_on = !is_anew && options.reload == Reload::Changed && !replaces(job);
+    let watermark = memory.watermark.as_ref().filter(|_| goes_on);
+    let known: &[KnownFile] = if is_anew { &[] } else { &memory.known };
+    let mut plan = ask(job, source, known, watermark).await?;
+    let (superseded, choice) = if is_anew {
+        (memory.known.clone(), RunChoice::New)
+    } else {
+        supersede(job, options, memory, &plan)
+    };
+    // An API is asked twice for nothing if that was clear before.
+    if !superseded.is_empty() && !is_anew {
+        let gone: HashSet<FileId> = superseded.iter().map(|file| file.file_id).collect();
+        let is_kept = |file: &&KnownFile| !gone.contains(&file.file_id);
         let kept: Vec<KnownFile> = memory.known.iter().filter(is_kept).cloned().collect();
-        plan = source.plan(dataset, &[], split_bytes, &kept).await?;
+        plan = ask(job, source, &kept, watermark).await?;
     }
     let is_gone = |file: &&UnsettledFile| {
         let is_superseded = superseded.iter().any(|known| known.file_id == file.file_id);
@@ -208,12 +234,38 @@ async fn plan_news(
     };
     let missing = memory.unsettled.iter().filter(is_gone).cloned().collect();
     if let Some(since) = options.since_unix_nanos {
+        let split_count = plan.splits.len();
         leave_out(&mut plan, |file| file.fingerprint.modified_unix_nanos < since);
+        if plan.splits.len() < split_count {
+            // The next run must ask for it again.
+            plan.watermark = None;
+        }
     }
     if job.load.rewritten == RewrittenPolicy::Ignore {
         leave_out_problems(&mut plan, |file| file.state == FileState::Rewritten);
     }
-    Ok(News { plan, superseded, missing, choice })
+    Ok(News { plan, superseded, missing, choice, reads_on: watermark.is_some() })
+}
+
+/// Asks the source what there is beside what is known.
+async fn ask(
+    job: &Job,
+    source: &mut Source,
+    known: &[KnownFile],
+    watermark: Option<&Watermark>,
+) -> Result<Plan, ClientError> {
+    let told = files::to_tell(known);
+    let (dataset, split_bytes) = (&job.source.dataset, job.load.split_bytes);
+    let mut plan = source.plan(dataset, &[], split_bytes, &told, watermark).await?;
+    leave_known(&mut plan, known, &told);
+    Ok(plan)
+}
+
+/// Whether everything is loaded again, whatever the source says of it.
+fn is_anew(job: &Job, options: &RunOptions, memory: &Memory) -> bool {
+    let is_reload = options.reload == Reload::All && options.since_unix_nanos.is_none();
+    // Rows of a run that filled tables are beside them, and nowhere else.
+    is_reload || (memory.filling().is_some() && !replaces(job))
 }
 
 /// Whether the source has a file, be it one that cannot be read.
@@ -234,10 +286,6 @@ fn supersede(
         let superseded = if is_anew { memory.known.clone() } else { Vec::new() };
         return (superseded, if is_anew { RunChoice::New } else { options.choice });
     }
-    // Its rows are beside the tables that they were to replace, and nowhere else.
-    if memory.filling().is_some() {
-        return (memory.known.clone(), RunChoice::New);
-    }
     if options.reload == Reload::All {
         let is_meant = |file: &&KnownFile| is_young(plan, &file.name, options.since_unix_nanos);
         return (memory.known.iter().filter(is_meant).cloned().collect(), RunChoice::New);
@@ -249,7 +297,9 @@ fn supersede(
             && is_young(plan, &file.name, options.since_unix_nanos)
             && (reloads || !file.is_begun)
     };
-    (memory.known.iter().filter(is_meant).cloned().collect(), options.choice)
+    let changed = memory.known.iter().filter(is_meant);
+    let again = changed.chain(returned(plan, &memory.known));
+    (again.cloned().collect(), options.choice)
 }
 
 /// Whether a table that is replaced must be filled from the beginning.
@@ -257,7 +307,9 @@ fn supersede(
 /// Rows in its incoming table are of no use once a file of theirs has changed
 /// or is gone; otherwise a run that ended before its time is to be finished.
 fn must_replace(options: &RunOptions, memory: &Memory, plan: &Plan) -> bool {
-    let is_there = |known: &KnownFile| plan.files.iter().any(|file| file.name == known.name);
+    let there = plan.files.iter().filter(|file| !file.is_earlier);
+    let there: HashSet<&str> = there.map(|file| file.name.as_str()).collect();
+    let is_there = |known: &KnownFile| there.contains(known.name.as_str());
     let is_other = !names_of(plan, FileState::Rewritten).is_empty()
         || !memory.known.iter().all(is_there)
         || options.reload == Reload::All

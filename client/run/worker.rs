@@ -220,6 +220,7 @@ impl Worker {
             },
             shutdown,
             pace,
+            filler: crew.filler.as_ref(),
         };
         load.run(is_over, on_commit).await
     }

@@ -13,15 +13,23 @@ use ferry::values::FieldFormat;
 use ferry::wire::COLUMNS_MAX;
 use ferry::wire::generated as proto;
 
-use crate::catalog::files::{FileSet, SourceFile};
-use crate::catalog::open_file::Stamp;
-use crate::delimited::{Header, Layout, NullWords, WantedColumn};
+use crate::catalog::IsUnwanted;
+use crate::catalog::files::SourceFile;
+use crate::catalog::format::{FileHeader, Format};
+use crate::catalog::names::{NameCache, columns_of};
+use crate::catalog::open_file::{OpenFile, Stamp};
+use crate::catalog::origin::Origin;
+use crate::catalog::unwanted::WhileWanted;
 use crate::error::{RequestError, hint};
+use crate::json::count_records;
+use crate::wanted::{NullWords, WantedColumn};
 
 /// Content may be so many times the size of its archive, unless the settings say otherwise.
 pub(crate) const EXPANSION_DEFAULT: u64 = 200;
 
 const NAME_BYTES_MAX: usize = 128;
+/// Files whose records are asked for their names where no plan asks for all.
+const NAMING_FILES_MAX: usize = 1000;
 
 /// Name under which a dataset is declared and asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,13 +69,13 @@ impl Borrow<str> for DatasetName {
     }
 }
 
-/// A named table that lies in one or more files.
+/// A named table that lies in one or more files, or pages of an API.
 #[derive(Debug)]
 pub(crate) struct Dataset {
     pub(crate) name: DatasetName,
     pub(crate) description: String,
-    pub(crate) files: FileSet,
-    pub(crate) layout: Layout,
+    pub(crate) origin: Origin,
+    pub(crate) format: Format,
     /// While a file has changed less than so long ago, its last record may
     /// still be written.
     pub(crate) min_age: Duration,
@@ -77,6 +85,8 @@ pub(crate) struct Dataset {
     pub(crate) declared: BTreeMap<String, DeclaredColumn>,
     /// Words that mean NULL in columns that are not declared.
     pub(crate) nulls: Arc<NullWords>,
+    /// What the records of its files are known to name.
+    pub(crate) names: NameCache,
 }
 
 /// How the fields of a column are read.
@@ -99,19 +109,82 @@ impl Dataset {
         Column { name, column_type }
     }
 
-    /// The dataset's columns: those of the first file with a usable header.
-    ///
-    /// A file without one does not hide the columns of the others.
-    pub(crate) fn columns(&self, files: &[SourceFile]) -> Result<Vec<Column>, RequestError> {
-        for source in files {
-            let header =
-                source.open().and_then(|file| file.read_header(&self.layout, self.expansion_max));
+    /// What lies here now, ordered by name: files, or the pages that are kept.
+    pub(crate) fn sources(&self) -> Result<Vec<SourceFile>, RequestError> {
+        self.origin.list(&self.name)
+    }
+
+    /// The file or page of this name, if it is one of the dataset's.
+    pub(crate) fn find(&self, name: &str) -> Result<Option<SourceFile>, RequestError> {
+        self.origin.find(&self.name, name)
+    }
+
+    /// Reads the header from the first `disk_bytes` bytes of a file; `None` if there is none yet.
+    pub(crate) fn header(
+        &self,
+        file: &OpenFile,
+        disk_bytes: u64,
+        is_unwanted: IsUnwanted<'_>,
+    ) -> Result<Option<FileHeader<'_>>, RequestError> {
+        if let Format::Json(layout) = &self.format
+            && let Some(header) = self.names.recall(file)
+        {
+            return Ok(Some(FileHeader::Json { layout, header }));
+        }
+        let content = file.content(0, disk_bytes, self.expansion_max)?;
+        let content = WhileWanted::new(content, is_unwanted);
+        let header = self.format.read_header(&file.name, content)?;
+        if let Some(FileHeader::Json { header, .. }) = &header
+            && disk_bytes == file.stamp.size_bytes
+        {
+            self.names.remember(file, header);
+        }
+        Ok(header)
+    }
+
+    /// Refuses a document that breaks off before its records; a delimited file may
+    /// end before its header.
+    pub(crate) fn check_whole(
+        &self,
+        file: &OpenFile,
+        is_unwanted: IsUnwanted<'_>,
+    ) -> Result<(), RequestError> {
+        let (Format::Json(layout), 1..) = (&self.format, file.stamp.size_bytes) else {
+            return Ok(());
+        };
+        let content = file.content(0, file.stamp.size_bytes, self.expansion_max)?;
+        let counted = count_records(WhileWanted::new(content, is_unwanted), layout);
+        counted.map(|_| ()).map_err(|error| RequestError::of_json(&file.name, error))
+    }
+
+    /// The dataset's columns: those of the first file with a usable header, or
+    /// all that records of its files name and its owner declares.
+    pub(crate) fn columns(&self, sources: &[SourceFile]) -> Result<Vec<Column>, RequestError> {
+        match &self.format {
+            Format::Delimited(_) => self.columns_of_first(sources),
+            Format::Json(_) => {
+                let since = newest_since(sources);
+                let is_asked = |source: &&SourceFile| {
+                    source.stamp.modified_unix_nanos >= since || self.names.knows(source)
+                };
+                columns_of(self, sources.iter().filter(is_asked), &|| false)
+            }
+        }
+    }
+
+    /// A file without a usable header does not hide the columns of the others.
+    fn columns_of_first(&self, sources: &[SourceFile]) -> Result<Vec<Column>, RequestError> {
+        for source in sources {
+            let header = source.open().and_then(|file| {
+                let header = self.header(&file, file.stamp.size_bytes, &|| false)?;
+                Ok(header.filter(|header| !header.is_open() || self.is_settled(source.stamp)))
+            });
             match header {
-                // The last name of an open header may still be written.
-                Ok(Some(header)) if !header.is_open || self.is_settled(source.stamp) => {
-                    return Ok(self.declare(&header.names));
+                Ok(Some(header)) => {
+                    return Ok(self.declare(header.fixed_names().unwrap_or_default()));
                 }
-                Ok(_) => {}
+                // The last name of an open header may still be written.
+                Ok(None) => {}
                 Err(error) if error.is_of_one_file() => {}
                 Err(error) => return Err(error),
             }
@@ -184,13 +257,21 @@ pub(crate) fn settled_nanos(now: SystemTime, min_age: Duration) -> i64 {
     i64::try_from(now.saturating_sub(min_age).as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// When the newest of some files changed last, as many as are asked for their names.
+fn newest_since(sources: &[SourceFile]) -> i64 {
+    let mut times: Vec<i64> =
+        sources.iter().map(|source| source.stamp.modified_unix_nanos).collect();
+    times.sort_unstable_by(|one, other| other.cmp(one));
+    times.get(NAMING_FILES_MAX - 1).copied().unwrap_or(i64::MIN)
+}
+
 /// Refuses wanted columns that the header of a file does not have.
 pub(crate) fn check_header(
     file: &str,
-    header: &Header,
+    names: &[String],
     wanted: &[Column],
 ) -> Result<(), RequestError> {
-    let names: Vec<&str> = header.names.iter().map(String::as_str).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     match missing(wanted, &names) {
         None => Ok(()),
         Some((column, hint)) => {
@@ -208,103 +289,4 @@ fn missing(wanted: &[Column], names: &[&str]) -> Option<(String, String)> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use std::path::Path;
-
-    /// The dataset `customers` of all `*.csv` in a folder.
-    pub(crate) fn dataset(root: &Path, declared: &[(&str, &str)]) -> Dataset {
-        let root = root.canonicalize().expect("folder is there");
-        let nulls = Arc::new(NullWords::new(Vec::new()));
-        let declare = |(name, column_type): &(&str, &str)| {
-            let column_type = column_type.parse().expect("type is known");
-            let format = Arc::new(FieldFormat::default());
-            ((*name).to_owned(), DeclaredColumn { column_type, format, nulls: nulls.clone() })
-        };
-        Dataset {
-            name: "customers".parse().expect("name is allowed"),
-            description: String::new(),
-            files: FileSet::new(&root, &["*.csv".to_owned()]).expect("pattern is allowed"),
-            layout: Layout::default(),
-            min_age: Duration::ZERO,
-            expansion_max: EXPANSION_DEFAULT,
-            declared: declared.iter().map(declare).collect(),
-            nulls: nulls.clone(),
-        }
-    }
-
-    fn asked(name: &str, column_type: &str) -> proto::Column {
-        proto::Column { name: name.to_owned(), r#type: column_type.to_owned() }
-    }
-
-    #[test]
-    fn names_are_checked() {
-        for name in ["customers", "a-1_b.c"] {
-            assert!(name.parse::<DatasetName>().is_ok(), "{name}");
-        }
-        for name in ["", "Customers", "a/b", "ä", &"a".repeat(129)] {
-            assert!(name.parse::<DatasetName>().is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_type_that_is_left_out_is_the_declared_one() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let dataset = dataset(folder.path(), &[("uid", "bigint")]);
-        let wanted = dataset.wanted(vec![asked("uid", ""), asked("x", ""), asked("y", "date")]);
-        let types: Vec<_> =
-            wanted.expect("all is known").iter().map(|column| column.column_type).collect();
-        assert_eq!(types, [ColumnType::Bigint, ColumnType::Text, ColumnType::Date]);
-    }
-
-    #[test]
-    fn a_file_without_a_usable_header_does_not_hide_the_columns() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let write = |name: &str, content: &str| {
-            std::fs::write(folder.path().join(name), content).expect("file is written");
-        };
-        let dataset = dataset(folder.path(), &[("uid", "bigint")]);
-        let columns = || dataset.columns(&dataset.files.list().expect("files are listed"));
-        assert!(columns().expect("no file").is_empty());
-        write("a.csv", "");
-        assert!(columns().expect("an empty file").is_empty());
-        write("b.csv", "uid,uid\n");
-        assert!(columns().expect("a bad header").is_empty());
-        write("c.csv", "uid\n");
-        let uid = Column { name: "uid".to_owned(), column_type: ColumnType::Bigint };
-        assert_eq!(columns().expect("a header"), [uid]);
-    }
-
-    #[test]
-    fn a_column_is_read_as_it_is_declared_whatever_type_is_asked() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let mut dataset = dataset(folder.path(), &[("uid", "bigint")]);
-        dataset.nulls = Arc::new(NullWords::new(vec!["NA".to_owned()]));
-        let asked = ["uid", "other"]
-            .map(|name| Column { name: name.to_owned(), column_type: ColumnType::Text });
-        let reading = dataset.reading(&asked);
-        let columns: Vec<_> = reading.iter().map(|wanted| wanted.column.clone()).collect();
-        assert_eq!(columns, asked);
-        assert!(!reading[0].nulls.is_null(b"NA") && reading[1].nulls.is_null(b"NA"));
-        assert!(reading.iter().all(|wanted| wanted.format.is_plain()));
-    }
-
-    #[test]
-    fn columns_are_refused_with_a_reason() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let dataset = dataset(folder.path(), &[]);
-        let refusal = |columns| dataset.wanted(columns).expect_err("it is refused").to_string();
-        assert!(refusal(vec![asked("a", ""), asked("a", "")]).contains("\"a\" twice"));
-        assert!(refusal(vec![asked("a", "int3")]).contains("unknown type \"int3\""));
-        let many = (0..=COLUMNS_MAX).map(|index| asked(&index.to_string(), "")).collect();
-        assert!(refusal(many).contains("more than 1600"));
-
-        let wanted = dataset.wanted(vec![asked("emial", "")]).expect("types are known");
-        let available = dataset.declare(&["uid".to_owned(), "email".to_owned()]);
-        let error = dataset.check_wanted(&wanted, &available).expect_err("it is not there");
-        assert_eq!(
-            error.to_string(),
-            "dataset \"customers\" has no column \"emial\": did you mean \"email\"?"
-        );
-    }
-}
+pub(crate) mod tests;

@@ -50,6 +50,20 @@ pub(crate) struct SourceFile {
 }
 
 impl SourceFile {
+    /// A page of the spool, at a path that the spool gave; `None` if it is gone.
+    pub(super) fn of_page(name: &str, path: &Path) -> Result<Option<Self>, RequestError> {
+        let (name, path) = (name.to_owned(), path.to_owned());
+        match path.metadata() {
+            Ok(metadata) => Ok(Some(Self { name, path, stamp: Stamp::of(&metadata) })),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(source) => Err(RequestError::FileUnreadable { file: name, source }),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn open(&self) -> Result<OpenFile, RequestError> {
         OpenFile::open(&self.name, &self.path)
     }

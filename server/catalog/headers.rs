@@ -45,6 +45,14 @@ impl Headers {
         Ok(index)
     }
 
+    /// Takes the columns that all files of a plan share.
+    pub(super) fn add_shared(&mut self, columns: &[Column]) -> usize {
+        if self.columns.is_empty() {
+            self.columns.push(columns.to_vec());
+        }
+        0
+    }
+
     /// The headers in the order in which they were met, with the dataset's types.
     pub(super) fn into_columns(self) -> Vec<Vec<Column>> {
         self.columns

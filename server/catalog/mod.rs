@@ -1,15 +1,20 @@
-//! What this host offers: names of datasets to files, and which content a position belongs to.
+//! What this host offers: names of datasets to files and pages, and which content a position belongs to.
 //!
-//! Invariant: a request names datasets and files; paths come from the settings and the disk alone.
+//! Invariant: a request names datasets, files and pages; paths come from the
+//! settings and the disk alone, and addresses from the settings.
 
 pub(crate) mod archive;
 pub(crate) mod dataset;
 pub(crate) mod files;
 pub(crate) mod fingerprint;
+pub(crate) mod format;
 mod headers;
+pub(crate) mod listing;
+pub(crate) mod names;
 pub(crate) mod open_file;
+pub(crate) mod origin;
 pub(crate) mod plan;
-pub(crate) mod scan;
+mod scan;
 pub(crate) mod scans;
 pub(crate) mod unwanted;
 

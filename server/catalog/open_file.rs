@@ -14,7 +14,6 @@ use ferry::position::Fingerprint;
 
 use crate::catalog::IsUnwanted;
 use crate::catalog::archive::{Compression, MAGIC_BYTES};
-use crate::delimited::{Header, Layout, read_header};
 use crate::error::RequestError;
 
 use self::content::HashedContent;
@@ -141,16 +140,6 @@ impl OpenFile {
     pub(crate) fn stamp_now(&self) -> Result<Stamp, RequestError> {
         let metadata = self.file.metadata().map_err(|source| self.unreadable(source))?;
         Ok(Stamp::of(&metadata))
-    }
-
-    /// Reads the header; `None` if it is not there yet.
-    pub(crate) fn read_header(
-        &self,
-        layout: &Layout,
-        expansion_max: u64,
-    ) -> Result<Option<Header>, RequestError> {
-        read_header(self.content(0, self.stamp.size_bytes, expansion_max)?, layout)
-            .map_err(|error| RequestError::of_file(&self.name, error))
     }
 
     /// Content from an offset on, of the first `disk_bytes` of the file.

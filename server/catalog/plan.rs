@@ -2,15 +2,15 @@
 //!
 //! Invariants: the splits of a file begin where the destination has planned it
 //! to and follow each other without a gap; what is wrong with one file does not
-//! keep the others from being planned.
+//! keep the others from being planned. A page of an API is a file here.
 
 mod file_plan;
+mod request;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ferry::position::{Fingerprint, Position};
+use ferry::position::Position;
 use ferry::schema::Column;
 use ferry::wire::generated::FileState;
 
@@ -18,47 +18,23 @@ use crate::catalog::IsUnwanted;
 use crate::catalog::archive::Compression;
 use crate::catalog::dataset::{Dataset, check_header, settled_nanos};
 use crate::catalog::files::SourceFile;
+use crate::catalog::format::{FileHeader, Format};
 use crate::catalog::headers::Headers;
+use crate::catalog::listing::{Listed, Listing, list};
+use crate::catalog::names::columns_of;
 use crate::catalog::open_file::OpenFile;
-use crate::catalog::scan::{Rest, Scan, ScanRequest, cut_rest, hash, header_of, scan};
+use crate::catalog::origin::{Origin, SourceKind};
+use crate::catalog::scan::{Rest, Scan, ScanRequest, cut_rest, hash, scan};
 use crate::catalog::scans::{ScanCache, ScanKey};
-use crate::delimited::Header;
 use crate::error::RequestError;
 
 pub(crate) use self::file_plan::FilePlan;
+pub(crate) use self::request::{KnownFile, Plan, PlanRequest};
 
 const SPLIT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 const SPLIT_BYTES_MIN: u64 = 64 * 1024;
 /// Splits of one plan, apart from one a file: keeps the answer below the largest message.
 const SPLITS_MAX: u64 = 10_000;
-
-/// What a destination asks for.
-pub(crate) struct PlanRequest {
-    /// Columns that every file must have; empty to be told what each file has.
-    pub(crate) columns: Vec<Column>,
-    /// Bytes of a split; 0 for the default.
-    pub(crate) target_split_bytes: u64,
-    /// What was planned before, by the name of the file.
-    pub(crate) known: HashMap<String, KnownFile>,
-}
-
-/// A file up to where the destination has planned it.
-#[derive(Debug, Clone)]
-pub(crate) struct KnownFile {
-    pub(crate) fingerprint: Fingerprint,
-    pub(crate) planned_to: Position,
-    /// Whether it could not be read to its end when it was planned last.
-    pub(crate) had_problem: bool,
-}
-
-/// What there is to read.
-pub(crate) struct Plan {
-    pub(crate) columns: Vec<Column>,
-    /// Headers of the files, each once; empty if the request named columns.
-    pub(crate) headers: Vec<Vec<Column>>,
-    /// Ordered by name.
-    pub(crate) files: Vec<FilePlan>,
-}
 
 /// Plans all files of a dataset.
 pub(crate) fn plan(
@@ -67,10 +43,16 @@ pub(crate) fn plan(
     scans: &ScanCache,
     is_unwanted: IsUnwanted<'_>,
 ) -> Result<Plan, RequestError> {
-    let sources = dataset.files.list()?;
-    let PlanRequest { columns: wanted, target_split_bytes: asked_bytes, known } = request;
+    let Listing { sources, failure, watermark } = list(dataset, &request, is_unwanted)?;
+    let PlanRequest { columns: wanted, target_split_bytes: asked_bytes, known, .. } = request;
+    let shared = shared_columns(dataset, &sources, is_unwanted)?;
     if !wanted.is_empty() {
-        let available = dataset.columns(&sources)?;
+        let available = if let Some(columns) = &shared {
+            columns.clone()
+        } else {
+            let files: Vec<SourceFile> = sources.iter().map(|listed| listed.file.clone()).collect();
+            dataset.columns(&files)?
+        };
         // Without a single header there is nothing to compare with.
         if !available.is_empty() {
             dataset.check_wanted(&wanted, &available)?;
@@ -81,30 +63,58 @@ pub(crate) fn plan(
         scans,
         target_split_bytes: target_split_bytes(asked_bytes, &sources),
         is_unwanted,
-        settled_nanos: settled_nanos(SystemTime::now(), dataset.min_age),
+        settled_nanos: match &dataset.origin {
+            Origin::Files(_) => settled_nanos(SystemTime::now(), dataset.min_age),
+            // A page is whole before it has its name.
+            Origin::Api(_) => i64::MAX,
+        },
+        shared,
     };
     let mut headers = Headers::default();
     let mut files = Vec::with_capacity(sources.len());
-    for source in &sources {
+    for Listed { file: source, kind } in &sources {
         let outcome = planner.plan_source(source, known.get(&source.name), &wanted, &mut headers);
         match outcome {
-            Ok(file) => files.push(file),
+            Ok(file) => files.push(file.of_kind(*kind)),
             // It went after the files were listed, and might have gone before.
             Err(error) if error.is_absence() => {}
             Err(error) if error.is_of_one_file() => {
-                files.push(FilePlan::unreadable(&source.name, error));
+                files.push(FilePlan::unreadable(&source.name, *kind, error));
             }
             Err(error) => return Err(error),
         }
     }
+    // Of what is not in the plan, nobody will load the rows before it.
+    let is_whole = sources.iter().filter(|listed| listed.kind == SourceKind::Page).count()
+        == files.iter().filter(|file| file.is_whole_page()).count();
+    let watermark = watermark.filter(|_| is_whole);
+    if let Some((name, error)) = failure {
+        files.push(FilePlan::unreadable(&name, SourceKind::Page, error));
+        files.sort_by(|one, other| one.name.cmp(&other.name));
+    }
     let headers = headers.into_columns();
     let columns =
         if wanted.is_empty() { headers.first().cloned().unwrap_or_default() } else { wanted };
-    Ok(Plan { columns, headers, files })
+    Ok(Plan { columns, headers, files, watermark })
 }
 
-fn target_split_bytes(asked: u64, sources: &[SourceFile]) -> u64 {
-    let total: u64 = sources.iter().map(|source| source.stamp.size_bytes).sum();
+/// The columns of all files together, where records name their own fields.
+fn shared_columns(
+    dataset: &Dataset,
+    sources: &[Listed],
+    is_unwanted: IsUnwanted<'_>,
+) -> Result<Option<Vec<Column>>, RequestError> {
+    match &dataset.format {
+        Format::Delimited(_) => Ok(None),
+        Format::Json(_) => {
+            let files = sources.iter().map(|listed| &listed.file);
+            columns_of(dataset, files, is_unwanted).map(Some)
+        }
+    }
+}
+
+fn target_split_bytes(asked: u64, sources: &[Listed]) -> u64 {
+    let total: u64 = sources.iter().map(|listed| listed.file.stamp.size_bytes).sum();
     let target = if asked == 0 { SPLIT_BYTES_DEFAULT } else { asked };
     target.max(SPLIT_BYTES_MIN).max(total / SPLITS_MAX)
 }
@@ -134,9 +144,11 @@ struct Planner<'a> {
     is_unwanted: IsUnwanted<'a>,
     /// A file that changed later, in nanoseconds since 1970, may still be written.
     settled_nanos: i64,
+    /// Columns of all files together, if they share them.
+    shared: Option<Vec<Column>>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
     fn plan_source(
         &self,
         source: &SourceFile,
@@ -146,26 +158,50 @@ impl Planner<'_> {
     ) -> Result<FilePlan, RequestError> {
         let file = source.open()?;
         let header = self.read_header(&file, known)?;
-        if let Some(header) = &header {
-            check_header(&file.name, header, wanted)?;
+        if let Some(names) = header.as_ref().and_then(FileHeader::fixed_names) {
+            check_header(&file.name, names, wanted)?;
         }
         let file_plan = self.plan_file(&file, header.as_ref(), known)?;
         let header = match header {
-            Some(header) if wanted.is_empty() => Some(headers.add(self.dataset, header.names)?),
+            Some(header) if wanted.is_empty() => {
+                self.tell_header(&file, &file_plan, &header, headers)?
+            }
             _ => None,
         };
         Ok(FilePlan { header, ..file_plan })
+    }
+
+    /// Which of the plan's headers a file has.
+    fn tell_header(
+        &self,
+        file: &OpenFile,
+        file_plan: &FilePlan,
+        header: &FileHeader<'_>,
+        headers: &mut Headers,
+    ) -> Result<Option<usize>, RequestError> {
+        match (&self.shared, header.fixed_names()) {
+            (None, Some(names)) => headers.add(self.dataset, names.to_vec()).map(Some),
+            (Some(columns), _) if !columns.is_empty() => Ok(Some(headers.add_shared(columns))),
+            _ if file_plan.ranges.is_empty() => Ok(None),
+            _ => {
+                let problem = "no record is an object that has a member: look at records, or declare the columns".to_owned();
+                Err(RequestError::BadJson { file: file.name.clone(), problem })
+            }
+        }
     }
 
     fn read_header(
         &self,
         file: &OpenFile,
         known: Option<&KnownFile>,
-    ) -> Result<Option<Header>, RequestError> {
-        match header_of(file, self.dataset, file.stamp.size_bytes, self.is_unwanted) {
+    ) -> Result<Option<FileHeader<'a>>, RequestError> {
+        match self.dataset.header(file, file.stamp.size_bytes, self.is_unwanted) {
             // What is missing may still be written.
-            Err(error) if error.is_of_archive() && !self.is_settled(file, known) => Ok(None),
-            Ok(Some(header)) if header.is_open && !self.is_settled(file, known) => Ok(None),
+            Err(error) if error.is_of_content() && !self.is_settled(file, known) => Ok(None),
+            Ok(Some(header)) if header.is_open() && !self.is_settled(file, known) => Ok(None),
+            Ok(None) if self.is_settled(file, known) => {
+                self.dataset.check_whole(file, self.is_unwanted).map(|()| None)
+            }
             outcome => outcome,
         }
     }
@@ -174,7 +210,7 @@ impl Planner<'_> {
     fn plan_file(
         &self,
         file: &OpenFile,
-        header: Option<&Header>,
+        header: Option<&FileHeader<'_>>,
         known: Option<&KnownFile>,
     ) -> Result<FilePlan, RequestError> {
         if self.is_left_whole(file, known) {
@@ -187,7 +223,7 @@ impl Planner<'_> {
         };
         match known {
             None => {
-                let request = self.request(file, None, header.end);
+                let request = self.request(file, None, header.end());
                 let scan = self.scan(file, header, request)?;
                 Ok(FilePlan::of(file, &scan, FileState::New))
             }
@@ -199,7 +235,7 @@ impl Planner<'_> {
     /// An archive cannot be cut before it is whole, and which records are the
     /// footer shows only then.
     fn is_left_whole(&self, file: &OpenFile, known: Option<&KnownFile>) -> bool {
-        let is_footer_open = self.dataset.layout.skip_footer > 0 && !has_records(known);
+        let is_footer_open = self.dataset.format.has_footer() && !has_records(known);
         !self.is_settled(file, known) && (is_archive(file) || is_footer_open)
     }
 
@@ -235,12 +271,12 @@ impl Planner<'_> {
     fn plan_unchanged(
         &self,
         file: &OpenFile,
-        header: &Header,
+        header: &FileHeader<'_>,
         known: &KnownFile,
     ) -> Result<FilePlan, RequestError> {
         let fingerprint = &known.fingerprint;
         // A header without line end was planned to its last byte, before the data.
-        let cut_from = known.planned_to.max(header.end);
+        let cut_from = known.planned_to.max(header.end());
         let request = self.request(file, Some(known), cut_from);
         if is_archive(file) {
             if has_records(Some(known)) {
@@ -264,11 +300,11 @@ impl Planner<'_> {
     fn plan_changed(
         &self,
         file: &OpenFile,
-        header: &Header,
+        header: &FileHeader<'_>,
         known: &KnownFile,
     ) -> Result<FilePlan, RequestError> {
         let KnownFile { fingerprint, planned_to, .. } = known;
-        let cut_from = (*planned_to).max(header.end);
+        let cut_from = (*planned_to).max(header.end());
         let known_bytes = fingerprint.size_bytes;
         let scan = self.scan(file, header, self.request(file, Some(known), cut_from))?;
         let size_bytes = file.stamp.size_bytes;
@@ -277,7 +313,7 @@ impl Planner<'_> {
         let has_grown = size_bytes > known_bytes;
         // What was the footer would be in the middle.
         let has_lost_footer =
-            has_grown && self.dataset.layout.skip_footer > 0 && has_records(Some(known));
+            has_grown && self.dataset.format.has_footer() && has_records(Some(known));
         if !begins_the_same || has_lost_footer {
             return Ok(FilePlan::rewritten(file, &scan));
         }
@@ -319,7 +355,7 @@ impl Planner<'_> {
     fn scan(
         &self,
         file: &OpenFile,
-        header: &Header,
+        header: &FileHeader<'_>,
         request: ScanRequest,
     ) -> Result<Arc<Scan>, RequestError> {
         let scan = || scan(file, self.dataset, header, &request, self.is_unwanted);

@@ -1,7 +1,7 @@
 //! Reads a file once, and turns it into its fingerprint and the ranges that it can be cut into.
 //!
-//! Invariant: what is wrong with an archive is told beside the ranges before
-//! the damage; a disk that cannot be read leaves nothing.
+//! Invariant: what is wrong with an archive or a document is told beside the
+//! ranges before the damage; a disk that cannot be read leaves nothing.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use crate::catalog::IsUnwanted;
 use crate::catalog::archive::{ArchiveError, archive_error};
 use crate::catalog::dataset::Dataset;
 use crate::catalog::fingerprint::{ContentHasher, fingerprint};
+use crate::catalog::format::FileHeader;
 use crate::catalog::open_file::{Hashes, OpenFile};
 use crate::catalog::unwanted::{WhileWanted, skip};
-use crate::delimited::{CutRequest, Cuts, Header, LastRecord, TextInput, cut, read_header};
+use crate::delimited::{CutRequest, Cuts, LastRecord};
 use crate::error::RequestError;
 
 /// What one pass over a file is to find.
@@ -67,23 +68,11 @@ pub(super) struct Rest {
     pub(super) problem: Option<Arc<RequestError>>,
 }
 
-/// Reads the header from the first `disk_bytes` bytes of a file; `None` if there is none yet.
-pub(crate) fn header_of(
-    file: &OpenFile,
-    dataset: &Dataset,
-    disk_bytes: u64,
-    is_unwanted: IsUnwanted<'_>,
-) -> Result<Option<Header>, RequestError> {
-    let content = file.content(0, disk_bytes, dataset.expansion_max)?;
-    read_header(WhileWanted::new(content, is_unwanted), &dataset.layout)
-        .map_err(|error| RequestError::of_file(&file.name, error))
-}
-
 /// Reads a file once: hashes its bytes, and cuts its content.
 pub(super) fn scan(
     file: &OpenFile,
     dataset: &Dataset,
-    header: &Header,
+    header: &FileHeader<'_>,
     request: &ScanRequest,
     is_unwanted: IsUnwanted<'_>,
 ) -> Result<Scan, RequestError> {
@@ -101,7 +90,7 @@ pub(super) fn scan(
 fn pass(
     file: &OpenFile,
     dataset: &Dataset,
-    header: &Header,
+    header: &FileHeader<'_>,
     request: &ScanRequest,
     is_unwanted: IsUnwanted<'_>,
 ) -> Result<Scan, RequestError> {
@@ -110,13 +99,10 @@ fn pass(
     let known_bytes = request.known_bytes.min(size_bytes);
     let hashed = file.hashed_content(size_bytes, known_bytes, dataset.expansion_max)?;
     let mut content = WhileWanted::new(hashed, is_unwanted);
-    skip(&mut content, header.end.byte_offset).map_err(of_reading)?;
+    skip(&mut content, header.end().byte_offset).map_err(of_reading)?;
 
-    let input = TextInput::new(&mut content, header.encoding, header.end.byte_offset)
-        .without_footer(&dataset.layout);
-    let cut_request = request.of_input(header.end);
-    let Cuts { mut ranges, unfinished_bytes, is_known_boundary, failure, .. } =
-        cut(input, &dataset.layout.dialect, header.names.len(), &cut_request);
+    let Cuts { mut ranges, unfinished_bytes, is_known_boundary, failure } =
+        header.cut(&mut content, &request.of_input(header.end()));
     if failure.as_ref().and_then(archive_error).is_some_and(ArchiveError::is_of_content) {
         // Nothing says which of its records are as they were.
         ranges.clear();
@@ -124,7 +110,7 @@ fn pass(
     let problem = match failure.map(of_reading) {
         Some(_) if is_unwanted() => return Err(RequestError::Stopping),
         // Without all bytes of the disk there is no fingerprint.
-        Some(error) if !error.is_of_archive() => return Err(error),
+        Some(error) if !error.is_of_content() => return Err(error),
         problem => {
             problem.map(|error| Arc::new(error.with_end(ranges.last().map(|range| range.end))))
         }
@@ -165,21 +151,20 @@ pub(super) fn hash(
 pub(super) fn cut_rest(
     file: &OpenFile,
     dataset: &Dataset,
-    header: &Header,
+    header: &FileHeader<'_>,
     request: &ScanRequest,
     is_unwanted: IsUnwanted<'_>,
 ) -> Result<Rest, RequestError> {
     let start = request.cut_from;
     let content = file.content(start.byte_offset, file.stamp.size_bytes, dataset.expansion_max)?;
     let content = WhileWanted::new(content, is_unwanted);
-    let input =
-        TextInput::new(content, header.encoding, start.byte_offset).without_footer(&dataset.layout);
-    let cut_request = request.of_input(start);
     let Cuts { ranges, unfinished_bytes, failure, .. } =
-        cut(input, &dataset.layout.dialect, header.names.len(), &cut_request);
+        header.cut(content, &request.of_input(start));
     let problem = match failure.map(|source| RequestError::of_reading(&file.name, source)) {
         Some(_) if is_unwanted() => return Err(RequestError::Stopping),
-        problem => problem.map(Arc::new),
+        problem => {
+            problem.map(|error| Arc::new(error.with_end(ranges.last().map(|range| range.end))))
+        }
     };
     Ok(Rest { ranges, unfinished_bytes, problem })
 }

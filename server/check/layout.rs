@@ -1,11 +1,42 @@
-//! Says in the words of `server.toml` how a layout differs from the usual one.
+//! Says in the words of `server.toml` what a dataset is, and how its layout differs from the usual one.
 
+use crate::catalog::dataset::Dataset;
+use crate::catalog::format::Format;
+use crate::catalog::origin::Origin;
 use crate::delimited::{Layout, Ragged};
 use crate::inspect::dialect_text::special_dialect;
 use crate::inspect::toml_text::{string, strings};
+use crate::json::{Framing, JsonLayout};
 
-/// The settings that are not the usual ones, limits aside.
-pub(super) fn special_settings(layout: &Layout) -> Vec<String> {
+/// The settings of a dataset that are not the usual ones, limits aside. Of an
+/// address, only host and path are told.
+pub(super) fn settings_of(dataset: &Dataset) -> Vec<String> {
+    let layout = match &dataset.format {
+        Format::Delimited(layout) => return special_settings(layout),
+        Format::Json(layout) => layout,
+    };
+    let mut settings = match &dataset.origin {
+        Origin::Files(_) => vec!["kind = \"json\"".to_owned()],
+        Origin::Api(api) => {
+            vec!["kind = \"http_json\"".to_owned(), format!("url = {}", string(api.shown()))]
+        }
+    };
+    settings.extend(framing(layout));
+    settings
+}
+
+fn framing(layout: &JsonLayout) -> Option<String> {
+    match &layout.framing {
+        Framing::Lines => Some("format = \"ndjson\"".to_owned()),
+        Framing::Document { records } => {
+            let records = records.to_string();
+            (!records.is_empty()).then(|| format!("records = {}", string(&records)))
+        }
+    }
+}
+
+/// The settings of delimited files that are not the usual ones.
+fn special_settings(layout: &Layout) -> Vec<String> {
     let usual = Layout::default();
     let mut settings = special_dialect(&layout.dialect);
     if layout.encoding != usual.encoding {

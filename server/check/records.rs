@@ -18,7 +18,7 @@ use super::DatasetReport;
 use crate::catalog::Catalog;
 use crate::catalog::dataset::Dataset;
 use crate::catalog::plan::{FilePlan, PlanRequest, plan};
-use crate::delimited::Chunk;
+use crate::chunk::Chunk;
 use crate::error::RequestError;
 use crate::source::{ReadRequest, SplitReader};
 
@@ -81,7 +81,7 @@ pub(super) fn read_dataset(
     watch: &mut dyn FnMut(u64),
 ) {
     let began = Instant::now();
-    let request = PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
+    let request = PlanRequest::default();
     let plan = match plan(dataset, request, &catalog.scans, &|| false) {
         Ok(plan) => plan,
         Err(error) => {

@@ -1,8 +1,7 @@
 //! Tries the first records of a file, and says if none of them has a field for each column.
 
-use crate::catalog::dataset::Dataset;
-use crate::catalog::open_file::OpenFile;
-use crate::delimited::{Delimiter, Dialect, Header, RecordReader, TextInput};
+use crate::catalog::open_file::{Content, OpenFile};
+use crate::delimited::{Dialect, Header, Layout, RecordReader, TextInput};
 use crate::error::RequestError;
 
 /// Most records that are tried.
@@ -11,15 +10,21 @@ const RECORDS_MAX: usize = 100;
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A warning, if no delimiter of the dataset gives a right record among the first.
+///
+/// An archive may hold `expansion_max` times its size.
 pub(super) fn misfit(
-    dataset: &Dataset,
+    layout: &Layout,
+    expansion_max: u64,
     file: &OpenFile,
     header: &Header,
 ) -> Result<Option<String>, RequestError> {
-    let layout = &dataset.layout;
     let mut tried = 0;
     for delimiter in std::iter::once(&layout.dialect.delimiter).chain(&layout.other_delimiters) {
-        match try_records(dataset, file, header, delimiter)? {
+        let dialect = Dialect { delimiter: delimiter.clone(), ..layout.dialect.clone() };
+        let start = header.end.byte_offset;
+        let content = file.content(start, file.stamp.size_bytes, expansion_max)?;
+        let input = TextInput::new(content, header.encoding, start).without_footer(layout);
+        match try_records(input, &dialect, file, header)? {
             Trial::Fits => return Ok(None),
             Trial::DoesNotFit { records } => tried = tried.max(records),
         }
@@ -42,20 +47,16 @@ enum Trial {
     DoesNotFit { records: usize },
 }
 
+/// `input` stands behind the header.
 fn try_records(
-    dataset: &Dataset,
+    input: TextInput<Content>,
+    dialect: &Dialect,
     file: &OpenFile,
     header: &Header,
-    delimiter: &Delimiter,
 ) -> Result<Trial, RequestError> {
-    let dialect = Dialect { delimiter: delimiter.clone(), ..dataset.layout.dialect.clone() };
-    let start = header.end;
-    let content = file.content(start.byte_offset, file.stamp.size_bytes, dataset.expansion_max)?;
-    let input =
-        TextInput::new(content, header.encoding, start.byte_offset).without_footer(&dataset.layout);
-    let fields = header.names.len();
+    let (start, fields) = (header.end, header.names.len());
     let end = start.byte_offset.saturating_add(BYTES_MAX);
-    let mut reader = RecordReader::new(input, &dialect, Some(fields), start, end);
+    let mut reader = RecordReader::new(input, dialect, Some(fields), start, end);
     let mut records = 0;
     while records < RECORDS_MAX {
         let record = reader.next().map_err(|error| RequestError::of_file(&file.name, error))?;
@@ -74,18 +75,22 @@ fn try_records(
 mod tests {
     use super::*;
     use crate::catalog::dataset::tests::dataset;
-    use crate::delimited::Layout;
+    use crate::catalog::format::FileHeader;
+    use crate::delimited::Delimiter;
 
     /// The warning about a file with this content.
     fn warning(content: &str, layout: Layout) -> Option<String> {
         let folder = tempfile::tempdir().expect("temporary folder");
         std::fs::write(folder.path().join("a.csv"), content).expect("file is written");
         let mut dataset = dataset(folder.path(), &[]);
-        dataset.layout = layout;
-        let source = dataset.files.find("a.csv").expect("no error").expect("a file");
+        *dataset.layout_mut() = layout;
+        let source = dataset.find("a.csv").expect("no error").expect("a file");
         let file = source.open().expect("file is there");
-        let header = file.read_header(&dataset.layout, dataset.expansion_max).expect("readable");
-        misfit(&dataset, &file, &header.expect("a header")).expect("readable")
+        let header = dataset.header(&file, file.stamp.size_bytes, &|| false).expect("readable");
+        let Some(FileHeader::Delimited { layout, header }) = header else {
+            panic!("no header");
+        };
+        misfit(layout, dataset.expansion_max, &file, &header).expect("readable")
     }
 
     fn delimiter(text: &str) -> Delimiter {

@@ -33,9 +33,8 @@ pub(crate) use decode::{TextInput, beginning};
 pub(crate) use dialect::{BlankLines, Delimiter, Dialect, Escape, StrayQuotes, Terminator};
 pub(crate) use header::{Header, read_header};
 pub(crate) use layout::{Layout, Ragged};
-pub(crate) use reader::{BatchReader, Chunk};
+pub(crate) use reader::BatchReader;
 pub(crate) use records::{Record, RecordReader};
-pub(crate) use rows::{NullWords, WantedColumn};
 pub(crate) use split::{CutRequest, Cuts, LastRecord, cut};
 
 /// A file, or a range of one, that cannot be read.

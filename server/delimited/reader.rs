@@ -5,27 +5,17 @@
 
 use std::io::Read;
 
-use ferry::batch::Batch;
 use ferry::position::Position;
 use ferry::reject::Reject;
 use ferry::wire::BATCH_ROWS_MAX;
 
 use super::rows::Rows;
-use super::{DelimitedError, Header, Layout, RecordReader, TextInput, WantedColumn};
+use super::{DelimitedError, Header, Layout, RecordReader, TextInput};
+use crate::chunk::Chunk;
+use crate::wanted::WantedColumn;
 
 /// Most rejects of one chunk.
 const REJECT_ROWS_MAX: usize = 1000;
-
-/// What became of the records between two positions.
-#[derive(Debug)]
-pub(crate) struct Chunk {
-    /// The good rows, if there are any.
-    pub(crate) batch: Option<Batch>,
-    /// The other rows.
-    pub(crate) rejects: Vec<Reject>,
-    /// Place after the last record, or after the blank lines at the end of the range.
-    pub(crate) end: Position,
-}
 
 /// Reads a range of a file.
 pub(crate) struct BatchReader<R> {

@@ -45,7 +45,7 @@ fn try_file(shape: &Shape, content: &[u8], more: &[u8], random: &mut Random) {
     let mut dataset = folder.dataset(&shape.settings("fuzz", min_age));
     if random.is_one_in(3) {
         // Lower than settings may have it, so that short files reach it.
-        let dialect = &mut dataset.layout.dialect;
+        let dialect = &mut dataset.layout_mut().dialect;
         dialect.record_bytes_max = random.pick(&[1, 40, 300]);
         dialect.field_bytes_max = dialect.record_bytes_max.min(random.pick(&[1, 20, 300]));
     }

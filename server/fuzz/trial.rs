@@ -23,7 +23,7 @@ use crate::catalog::Catalog;
 use crate::catalog::dataset::Dataset;
 use crate::catalog::plan::{FilePlan, KnownFile, Plan, PlanRequest, plan};
 use crate::catalog::scans::ScanCache;
-use crate::delimited::Chunk;
+use crate::chunk::Chunk;
 use crate::settings::Settings;
 use crate::source::{ReadRequest, SplitReader};
 
@@ -111,7 +111,7 @@ impl Trial {
     /// Plans the file, and tells its columns.
     pub(super) fn plan(&self, known: Option<KnownFile>) -> (Vec<Column>, FilePlan) {
         let known = known.map(|known| (FILE.to_owned(), known)).into_iter().collect();
-        let request = PlanRequest { columns: Vec::new(), target_split_bytes: 1, known };
+        let request = PlanRequest { target_split_bytes: 1, known, ..PlanRequest::default() };
         let outcome = plan(&self.dataset, request, &ScanCache::default(), &|| false);
         let Plan { columns, mut files, .. } =
             outcome.unwrap_or_else(|error| panic!("not planned: {error}"));

@@ -36,7 +36,7 @@ fn inspect_with(
     std::fs::write(&settings_file, &text).expect("file is written");
     let settings =
         Settings::load(&settings_file, None).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let files = settings.datasets[0].files.list().expect("the folder is readable");
+    let files = settings.datasets[0].sources().expect("the folder is readable");
     assert_eq!(files.len(), 1, "{text}");
     (text, settings)
 }
@@ -90,8 +90,8 @@ fn everything_found_is_loaded() {
         ],
     );
     let dataset = &settings.datasets[0];
-    assert_eq!(dataset.layout.skip_rows, 2);
-    assert_eq!(dataset.layout.encoding, WINDOWS_1252);
+    assert_eq!(dataset.layout().skip_rows, 2);
+    assert_eq!(dataset.layout().encoding, WINDOWS_1252);
     assert_eq!(dataset.declared.len(), 4);
 }
 
@@ -99,7 +99,7 @@ fn everything_found_is_loaded() {
 fn a_file_without_header_gets_a_list_of_columns() {
     let (text, settings) = inspect("a.tsv", b"1\tx y\n2\tz\n");
     assert_lines(&text, &["delimiter = \"\\t\"", "header = false", "    \"column_2\","]);
-    let layout = &settings.datasets[0].layout;
+    let layout = settings.datasets[0].layout();
     assert_eq!(layout.header_rows, 0);
     assert_eq!(layout.names.as_deref(), Some(&["column_1".to_owned(), "column_2".to_owned()][..]));
     let (text, _) = inspect_with("a.csv", b"id,name\n1,x\n", |request| request.no_header = true);
@@ -171,7 +171,7 @@ fn records_at_the_end_may_be_a_footer() {
 fn a_line_that_names_the_delimiter_is_skipped() {
     let (text, settings) = inspect("a.csv", b"sep=;\r\nid;name\r\n1;x\r\n2;y\r\n");
     assert_lines(&text, &["delimiter = \";\"", "skip_rows = 1", "id = \"smallint\""]);
-    assert_eq!(settings.datasets[0].layout.skip_rows, 1);
+    assert_eq!(settings.datasets[0].layout().skip_rows, 1);
 }
 
 #[test]

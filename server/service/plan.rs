@@ -9,9 +9,13 @@ use ferry::wire::generated as proto;
 use prost::Message as _;
 
 use crate::catalog::dataset::Dataset;
+use crate::catalog::origin::SourceKind;
 use crate::catalog::plan::{FilePlan, KnownFile, Plan, PlanRequest};
 use crate::error::RequestError;
 use crate::service::status::kind;
+
+/// Longest watermark that is taken: it becomes a part of an address.
+const WATERMARK_BYTES_MAX: usize = 1024;
 
 /// Reads what a destination asks for.
 pub(super) fn plan_request(
@@ -29,10 +33,16 @@ pub(super) fn plan_request(
         let had_problem = file.had_problem;
         known.insert(file.name, KnownFile { fingerprint, planned_to, had_problem });
     }
+    if request.watermark.as_ref().is_some_and(|value| value.len() > WATERMARK_BYTES_MAX) {
+        return Err(RequestError::InvalidRequest(format!(
+            "field `watermark` is longer than {WATERMARK_BYTES_MAX} bytes: leave it out to read all"
+        )));
+    }
     Ok(PlanRequest {
         columns: dataset.wanted(request.columns)?,
         target_split_bytes: request.target_split_bytes,
         known,
+        watermark: request.watermark,
     })
 }
 
@@ -44,6 +54,7 @@ pub(super) fn plan_message(
     let mut message = proto::PlanTransferResponse {
         columns: plan.columns.iter().map(proto::Column::from).collect(),
         headers: plan.headers.iter().map(|columns| header_message(columns)).collect(),
+        watermark: plan.watermark,
         ..proto::PlanTransferResponse::default()
     };
     for file in plan.files {
@@ -62,7 +73,7 @@ pub(super) fn plan_message(
     }
     if message.encoded_len() > MESSAGE_BYTES_MAX {
         return Err(RequestError::InvalidRequest(
-            "the plan is larger than a message may be: raise target_split_bytes, or declare several datasets"
+            "the plan is larger than a message may be: raise target_split_bytes, ask an API for larger pages, or declare several datasets"
                 .to_owned(),
         ));
     }
@@ -83,6 +94,8 @@ fn file_message(
         // There are no more headers than files, and of those at most ten thousand.
         header_number: u32::try_from(header_number).unwrap_or(u32::MAX),
         problem,
+        is_page: file.kind.is_page(),
+        is_earlier: file.kind == SourceKind::EarlierPage,
     }
 }
 

@@ -31,7 +31,9 @@ pub(super) fn kind(error: &RequestError) -> (Code, &'static str) {
         RequestError::NoToken => (Code::Unauthenticated, "NO_TOKEN"),
         RequestError::BadToken => (Code::Unauthenticated, "BAD_TOKEN"),
         RequestError::DatasetNotFound { .. } => (Code::NotFound, "DATASET_NOT_FOUND"),
-        RequestError::FileNotFound { .. } => (Code::NotFound, "FILE_NOT_FOUND"),
+        RequestError::FileNotFound { .. } | RequestError::PageNotFound { .. } => {
+            (Code::NotFound, "FILE_NOT_FOUND")
+        }
         RequestError::ColumnNotInDataset { .. } => (Code::InvalidArgument, "COLUMN_NOT_FOUND"),
         RequestError::ColumnNotInFile { .. } => (Code::FailedPrecondition, "COLUMN_NOT_FOUND"),
         RequestError::FileChanged { .. } => (Code::FailedPrecondition, "FILE_CHANGED"),
@@ -46,6 +48,8 @@ pub(super) fn kind(error: &RequestError) -> (Code, &'static str) {
         RequestError::FileUnreadable { .. } => (Code::FailedPrecondition, "FILE_UNREADABLE"),
         RequestError::ArchiveDamaged { .. } => (Code::FailedPrecondition, "ARCHIVE_DAMAGED"),
         RequestError::ArchiveTooLarge { .. } => (Code::FailedPrecondition, "ARCHIVE_TOO_LARGE"),
+        RequestError::BadJson { .. } => (Code::FailedPrecondition, "BAD_JSON"),
+        RequestError::FetchFailed { .. } => (Code::FailedPrecondition, "FETCH_FAILED"),
         RequestError::TooManyFiles { .. } => (Code::FailedPrecondition, "TOO_MANY_FILES"),
         RequestError::TooManyStreams { .. } => (Code::ResourceExhausted, "TOO_MANY_STREAMS"),
         RequestError::ReaderTooSlow { .. } => (Code::DeadlineExceeded, "READER_TOO_SLOW"),
@@ -58,7 +62,10 @@ pub(super) fn kind(error: &RequestError) -> (Code, &'static str) {
 fn metadata(error: &RequestError) -> HashMap<String, String> {
     let pairs: Vec<(&str, &String)> = match error {
         RequestError::DatasetNotFound { dataset, .. } => vec![("dataset", dataset)],
-        RequestError::FileNotFound { dataset, file } => vec![("dataset", dataset), ("file", file)],
+        RequestError::FileNotFound { dataset, file }
+        | RequestError::PageNotFound { dataset, file } => {
+            vec![("dataset", dataset), ("file", file)]
+        }
         RequestError::ColumnNotInDataset { dataset, column, .. } => {
             vec![("dataset", dataset), ("column", column)]
         }
@@ -72,6 +79,8 @@ fn metadata(error: &RequestError) -> HashMap<String, String> {
         | RequestError::BadHeader { file, .. }
         | RequestError::ArchiveDamaged { file, .. }
         | RequestError::ArchiveTooLarge { file, .. }
+        | RequestError::BadJson { file, .. }
+        | RequestError::FetchFailed { file, .. }
         | RequestError::FileUnreadable { file, .. } => vec![("file", file)],
         RequestError::NoToken
         | RequestError::BadToken

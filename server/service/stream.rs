@@ -22,7 +22,7 @@ use tonic::Status;
 
 use crate::catalog::Catalog;
 use crate::catalog::dataset::Dataset;
-use crate::delimited::Chunk;
+use crate::chunk::Chunk;
 use crate::error::RequestError;
 use crate::service::audit::StreamAudit;
 use crate::service::status::{kind, refuse};
@@ -201,15 +201,13 @@ mod tests {
     use crate::catalog::scans::ScanCache;
     use ferry::host::shutdown;
     use ferry::position::Split;
-    use std::collections::HashMap;
 
     /// All messages of a stream over one file.
     fn stream(content: &str, is_stopping: bool) -> Vec<Message> {
         let folder = tempfile::tempdir().expect("temporary folder");
         std::fs::write(folder.path().join("a.csv"), content).expect("file is written");
         let dataset = dataset(folder.path(), &[("uid", "bigint")]);
-        let request =
-            PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
+        let request = PlanRequest::default();
         let scans = ScanCache::default();
         let plan = plan(&dataset, request, &scans, &|| false).expect("it is planned");
         let range = plan.files[0].ranges[0].clone();

@@ -18,6 +18,8 @@ use tonic::{Request, Response, Status};
 
 use crate::catalog::dataset::Dataset;
 use crate::catalog::files::SourceFile;
+use crate::catalog::listing::sources_to_describe;
+use crate::catalog::origin::Origin;
 use crate::catalog::plan::plan;
 use crate::catalog::{Catalog, IsUnwanted};
 use crate::error::RequestError;
@@ -31,7 +33,8 @@ use crate::source::ReadRequest;
 
 /// Messages that a stream may be ahead of its receiver.
 const MESSAGES_AHEAD_MAX: usize = 4;
-/// Plans that are made at the same time; further ones wait.
+/// Plans of files that are made at the same time, and plans of APIs, which take
+/// as long as those like; further ones wait.
 const PLANS_MAX: usize = 4;
 /// Dataset names in an error text.
 const NAMES_MAX: usize = 10;
@@ -42,6 +45,7 @@ pub(super) struct Transfer {
     streams_max: usize,
     streams: Arc<Semaphore>,
     plans: Arc<Semaphore>,
+    fetches: Arc<Semaphore>,
     shutdown: Shutdown,
 }
 
@@ -52,6 +56,7 @@ impl Transfer {
             streams_max,
             streams: Arc::new(Semaphore::new(streams_max)),
             plans: Arc::new(Semaphore::new(PLANS_MAX)),
+            fetches: Arc::new(Semaphore::new(PLANS_MAX)),
             shutdown,
         }
     }
@@ -60,6 +65,14 @@ impl Transfer {
     fn dataset(&self, caller: &Caller, name: &str) -> Result<Arc<Dataset>, Status> {
         let allowed = self.catalog.find(name).filter(|dataset| caller.may_read(&dataset.name));
         allowed.cloned().ok_or_else(|| refuse(&self.dataset_not_found(caller, name)))
+    }
+
+    /// What holds back how many requests are at a dataset.
+    fn turns(&self, dataset: &Dataset) -> Arc<Semaphore> {
+        match &dataset.origin {
+            Origin::Files(_) => self.plans.clone(),
+            Origin::Api(_) => self.fetches.clone(),
+        }
     }
 
     fn dataset_not_found(&self, caller: &Caller, name: &str) -> RequestError {
@@ -122,8 +135,14 @@ impl TransferService for Transfer {
         let dataset = self.dataset(&caller, &request.name)?;
         let page =
             Page::new(request.page_size, request.page_token).map_err(|error| refuse(&error))?;
-        self.answer(move |_| {
-            let files = dataset.files.list()?;
+        // Of an API, a page may have to be fetched first.
+        let permit = match &dataset.origin {
+            Origin::Files(_) => None,
+            Origin::Api(_) => Some(self.fetches.clone().acquire_owned().await),
+        };
+        self.answer(move |is_unwanted| {
+            let _permit = permit;
+            let files = sources_to_describe(&dataset, is_unwanted)?;
             let description = describe(&dataset, &files)?;
             let (files, next_page_token) = page.cut(files, |file| file.name.clone());
             Ok(proto::GetDatasetResponse {
@@ -144,7 +163,7 @@ impl TransferService for Transfer {
         let dataset = self.dataset(&caller, &request.dataset)?;
         let request = plan_request(&dataset, request).map_err(|error| refuse(&error))?;
         let catalog = self.catalog.clone();
-        let permit = self.plans.clone().acquire_owned().await;
+        let permit = self.turns(&dataset).acquire_owned().await;
         self.answer(move |is_unwanted| {
             // Held by the thread: it may go on for a moment when the caller is gone.
             let _permit = permit;
@@ -204,7 +223,7 @@ fn panicked() -> RequestError {
 
 /// A dataset in a list: one whose files cannot be read now is listed all the same.
 fn summary(dataset: &Dataset) -> proto::Dataset {
-    let described = dataset.files.list().and_then(|files| describe(dataset, &files));
+    let described = dataset.sources().and_then(|files| describe(dataset, &files));
     described.unwrap_or_else(|error| {
         tracing::warn!(dataset = %dataset.name, %error, "dataset cannot be described");
         proto::Dataset {

@@ -9,8 +9,8 @@ use ferry::wire::COLUMNS_MAX;
 use toml::{Table, Value};
 
 use crate::catalog::dataset::DeclaredColumn;
-use crate::delimited::NullWords;
 use crate::settings::words::{guess, kind, one_of, some_texts, text, texts};
+use crate::wanted::NullWords;
 
 /// What may be said of a column; `name` in a list only.
 const KEYS: [&str; 11] = [

@@ -4,6 +4,7 @@
 
 use std::ops::RangeInclusive;
 
+use ferry::host::settings::ByteSize;
 use ferry::wire::RECORD_BYTES_MAX;
 
 use crate::delimited::{BlankLines, Delimiter, Dialect, Escape, StrayQuotes, Terminator};
@@ -114,15 +115,21 @@ fn escape_byte(dialect: &Dialect) -> Option<u8> {
     }
 }
 
+/// Reads `max_record`; `None` if it is left out.
+pub(super) fn record_bytes_max(size: Option<ByteSize>) -> Result<Option<usize>, String> {
+    let Some(size) = size else {
+        return Ok(None);
+    };
+    let bytes = usize::try_from(size.0).ok().filter(|bytes| RECORD_BYTES.contains(bytes));
+    match bytes {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Err(format!("max_record is {} bytes: write \"1KiB\" to \"2MiB\"", size.0)),
+    }
+}
+
 fn limits(raw: &RawDataset) -> Result<(usize, usize), String> {
     let usual = Dialect::default();
-    let record_bytes_max = match raw.max_record {
-        None => usual.record_bytes_max,
-        Some(size) => usize::try_from(size.0)
-            .ok()
-            .filter(|bytes| RECORD_BYTES.contains(bytes))
-            .ok_or_else(|| format!("max_record is {} bytes: write \"1KiB\" to \"2MiB\"", size.0))?,
-    };
+    let record_bytes_max = record_bytes_max(raw.max_record)?.unwrap_or(usual.record_bytes_max);
     let Some(size) = raw.max_field else {
         return Ok((usual.field_bytes_max.min(record_bytes_max), record_bytes_max));
     };

@@ -5,7 +5,11 @@
 mod columns;
 mod dataset;
 mod dialect;
+mod http;
+mod json;
+mod kind;
 mod layout;
+mod spool;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -21,7 +25,8 @@ use serde::Deserialize;
 
 use crate::catalog::dataset::{Dataset, DatasetName};
 use crate::error::ServerError;
-use crate::settings::dataset::{RawDataset, validate_datasets};
+use crate::settings::dataset::{RawDataset, Surroundings, validate_datasets};
+use crate::settings::spool::{RawSpool, spool};
 use crate::settings::tokens::{RawToken, validate_tokens};
 
 pub(crate) use crate::settings::tokens::Token;
@@ -66,6 +71,8 @@ struct RawSettings {
     #[serde(default)]
     limits: RawLimits,
     tls: Option<RawTls>,
+    #[serde(default)]
+    spool: RawSpool,
     #[serde(default)]
     token: Vec<RawToken>,
     #[serde(default)]
@@ -112,7 +119,9 @@ fn validate(raw: RawSettings, path: &Path, listen: Option<SocketAddr>) -> Result
         return Err(format!("limits.streams_max = {streams_max}: write 1 to {STREAMS_MAX}"));
     }
     let root = find_root(&beside(path, raw.root.as_deref().unwrap_or(Path::new("."))))?;
-    let datasets = validate_datasets(raw.dataset, &root)?;
+    let spool = spool(raw.spool, &root)?;
+    let around = Surroundings { settings_file: path, root: &root, spool: &spool };
+    let datasets = validate_datasets(raw.dataset, &around)?;
     let names: BTreeSet<&DatasetName> = datasets.iter().map(|dataset| &dataset.name).collect();
     Ok(Settings {
         listen,

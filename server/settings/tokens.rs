@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ferry::host::token::TokenDigest;
 use serde::Deserialize;
 
 use crate::catalog::dataset::DatasetName;
@@ -10,8 +11,7 @@ use crate::catalog::dataset::DatasetName;
 #[derive(Debug)]
 pub(crate) struct Token {
     pub(crate) name: String,
-    /// SHA-256 of the token.
-    pub(crate) sha256: [u8; 32],
+    pub(crate) sha256: TokenDigest,
     /// What they may read; `None` for everything.
     pub(crate) datasets: Option<BTreeSet<DatasetName>>,
 }
@@ -37,11 +37,8 @@ pub(super) fn validate_tokens(
         if name.is_empty() || !names.insert(name.clone()) {
             return Err(format!("token name \"{name}\" is empty or written twice: rename it"));
         }
-        let Some(sha256) = parse_sha256(&sha256) else {
-            return Err(format!(
-                "token \"{name}\": sha256 must be the 64 hexadecimal digits that `printf %s TOKEN | sha256sum` prints"
-            ));
-        };
+        let sha256 =
+            sha256.parse::<TokenDigest>().map_err(|error| format!("token \"{name}\": {error}"))?;
         let readable = match readable {
             None => None,
             Some(readable) => Some(validate_readable(&name, &readable, datasets)?),
@@ -67,15 +64,4 @@ fn validate_readable(
         names.insert((*declared).clone());
     }
     Ok(names)
-}
-
-fn parse_sha256(digits: &str) -> Option<[u8; 32]> {
-    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (index, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
-    }
-    Some(digest)
 }

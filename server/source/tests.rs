@@ -1,12 +1,13 @@
 //! What is read of splits: from every position, of changed files, of archives and other encodings.
 
+mod json;
+
 use super::*;
 use crate::catalog::dataset::tests::dataset;
 use crate::catalog::plan::{PlanRequest, plan};
 use crate::catalog::scans::ScanCache;
 use encoding_rs::UTF_16LE;
 use flate2::write::GzEncoder;
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use tempfile::TempDir;
@@ -27,7 +28,7 @@ fn planned_as(
     std::fs::write(folder.path().join("a.csv"), content).expect("file is written");
     let mut dataset = dataset(folder.path(), &[("uid", "bigint")]);
     declare(&mut dataset);
-    let request = PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
+    let request = PlanRequest::default();
     let plan = plan(&dataset, request, &ScanCache::default(), &|| false).expect("it is planned");
     let file = &plan.files[0];
     let split = Split {
@@ -138,7 +139,7 @@ fn utf_16_is_read_from_every_boundary() {
     let unit_bytes = |record: &&str| record.encode_utf16().flat_map(u16::to_le_bytes).count();
     let content: Vec<u8> = records.concat().encode_utf16().flat_map(u16::to_le_bytes).collect();
     let (_folder, catalog, split) =
-        planned_as(&content, |dataset| dataset.layout.encoding = UTF_16LE);
+        planned_as(&content, |dataset| dataset.layout_mut().encoding = UTF_16LE);
     let lengths: Vec<u64> = records.iter().map(|record| unit_bytes(record) as u64).collect();
     read_from_everywhere(&catalog, &split, &lengths);
     for byte_offset in [lengths[0] + 1, lengths[0] + 2, split.end.byte_offset - 1] {

@@ -1,4 +1,4 @@
-//! How a host runs: its settings, its certificates, its log, its end.
+//! How a host runs: its settings, its certificates, its tokens, its log, its end.
 
 pub mod core;
 pub mod logging;
@@ -6,3 +6,4 @@ pub mod panic;
 pub mod pem;
 pub mod settings;
 pub mod shutdown;
+pub mod token;

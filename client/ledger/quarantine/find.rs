@@ -8,7 +8,8 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row as _};
 
-use crate::ledger::{LedgerError, RunId, from_bigint};
+use crate::ledger::times::TimeForm;
+use crate::ledger::{LedgerError, RunId, from_bigint, without_nul};
 
 /// Which rows are meant: those that fit every field that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,7 +99,7 @@ pub(crate) struct Entry {
     pub(crate) record: Option<Value>,
     /// How it stands.
     pub(crate) state: State,
-    /// When it was refused, such as `2026-01-31 23:59:59 UTC`.
+    /// When it was refused, in the form that was asked for.
     pub(crate) created_at: String,
     /// When it was replayed or discarded.
     pub(crate) settled_at: Option<String>,
@@ -138,10 +139,10 @@ pub(super) fn statement(
 ) -> Query<'static, Postgres, PgArguments> {
     // All of the text stands in this program; what comes from outside is bound.
     sqlx::query(AssertSqlSafe([before, TABLES, after].concat()))
-        .bind(filter.job.clone())
+        .bind(filter.job.as_deref().map(without_nul))
         .bind(filter.run.map(|run| run.0))
         .bind(wanted_reason(filter))
-        .bind(filter.file.clone())
+        .bind(filter.file.as_deref().map(without_nul))
         .bind(filter.state.map(State::as_str))
         .bind(filter.ids.clone())
 }
@@ -151,7 +152,7 @@ fn wanted_reason(filter: &Filter) -> Option<String> {
     let mut reason = Map::new();
     for (name, wanted) in [("code", &filter.code), ("column", &filter.column)] {
         if let Some(wanted) = wanted {
-            reason.insert(name.to_owned(), Value::String(wanted.clone()));
+            reason.insert(name.to_owned(), Value::String(without_nul(wanted)));
         }
     }
     (!reason.is_empty()).then(|| Value::Array(vec![Value::Object(reason)]).to_string())
@@ -161,8 +162,8 @@ const SELECT: &str = "
 SELECT q.quarantine_id, q.run_id, r.job, f.name AS file, q.row_number, q.byte_start, q.byte_end,
        q.stage, q.code, q.column_name, q.reasons::text AS reasons, q.constraint_name,
        q.record::text AS record, q.state,
-       to_char(q.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS created_at,
-       to_char(q.settled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') AS settled_at";
+       to_char(q.created_at AT TIME ZONE 'UTC', $9::text) AS created_at,
+       to_char(q.settled_at AT TIME ZONE 'UTC', $9::text) AS settled_at";
 const NEXT_BY_ID: &str = " AND q.quarantine_id > $7 ORDER BY q.quarantine_id LIMIT $8";
 
 /// The next rows of a filter after an id; ids are greater than 0.
@@ -172,8 +173,23 @@ pub(crate) async fn list(
     after_id: i64,
     limit: i64,
 ) -> Result<Vec<Entry>, LedgerError> {
-    let rows =
-        statement(SELECT, filter, NEXT_BY_ID).bind(after_id).bind(limit).fetch_all(conn).await?;
+    page(conn, filter, after_id, limit, TimeForm::Words).await
+}
+
+/// The same, with the times in the form that is asked for.
+pub(crate) async fn page(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    after_id: i64,
+    limit: i64,
+    form: TimeForm,
+) -> Result<Vec<Entry>, LedgerError> {
+    let rows = statement(SELECT, filter, NEXT_BY_ID)
+        .bind(after_id)
+        .bind(limit)
+        .bind(form.pattern())
+        .fetch_all(conn)
+        .await?;
     rows.iter().map(read_entry).collect()
 }
 
@@ -237,6 +253,7 @@ mod tests {
         assert_eq!(wanted(None, Some("a\"b")), Some(json!([{ "column": "a\"b" }])));
         let both = json!([{ "code": "bad_date", "column": "born" }]);
         assert_eq!(wanted(Some("bad_date"), Some("born")), Some(both));
+        assert_eq!(wanted(None, Some("a\0")), Some(json!([{ "column": "a\u{FFFD}" }])));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use ferry::position::Place;
 use ferry::reject::Reason;
 use serde_json::Value;
 
-pub(crate) use find::{Entry, Filter, State, count, list};
+pub(crate) use find::{Entry, Filter, State, count, list, page};
 pub(crate) use insert::insert;
 
 /// A row that is not loaded.

@@ -34,6 +34,8 @@ fn known(size_bytes: u64, planned_to: u64) -> KnownFile {
         columns: Some(header()),
         problem: None,
         is_begun: true,
+        is_done: true,
+        is_page: false,
     }
 }
 
@@ -44,6 +46,7 @@ fn news(size_bytes: u64, planned_to: u64) -> FileNews {
         planned_to: position(planned_to),
         columns: Some(header()),
         problem: None,
+        is_page: false,
     }
 }
 
@@ -53,6 +56,7 @@ fn planned(size_bytes: u64) -> PlannedContent {
         fingerprint: fingerprint(size_bytes),
         columns: header(),
         problem: None,
+        is_page: false,
     }
 }
 

@@ -15,7 +15,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::{RunState, has_undone_splits, set_state};
 use crate::ledger::workers::{self, WorkerId};
-use crate::ledger::{LedgerError, RunId, to_bigint};
+use crate::ledger::{LedgerError, RunId, to_bigint, watermark};
 
 /// Codes of errors that concern the process that met them, and not the run:
 /// others may still reach what it did not.
@@ -122,7 +122,8 @@ pub(crate) async fn lock_for_finish(
 
 /// Ends a run whose splits are all done; [`lock_for_finish`] said so in the same transaction.
 ///
-/// `replaced` has, for each table of the job that was replaced, how many rows it wrote.
+/// What it has reached of an API becomes what the job has. `replaced` has, for
+/// each table of the job that was replaced, how many rows it wrote.
 pub(crate) async fn mark_finished(
     conn: &mut PgConnection,
     run_id: RunId,
@@ -137,6 +138,7 @@ pub(crate) async fn mark_finished(
             .execute(&mut *conn)
             .await?;
     }
+    watermark::take_over(conn, run_id).await?;
     set_state(conn, run_id, RunState::Finished, None).await
 }
 

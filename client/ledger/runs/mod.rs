@@ -17,7 +17,7 @@ use end::CODES_OF_PROCESS;
 pub(super) use end::go_on;
 pub(crate) use end::{Finish, fail, leave, lock_for_finish, mark_finished};
 pub(crate) use open::{LastShape, OldRules, OpenedRun, RunChoice, RunFacts, last, open};
-pub(crate) use treatment::{key_of, note_replay, refuse_unsafe_change};
+pub(crate) use treatment::{key_of, last_columns, note_replay, refuse_unsafe_change};
 
 const FERRY_VERSION: &str = env!("CARGO_PKG_VERSION");
 

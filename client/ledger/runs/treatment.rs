@@ -64,6 +64,20 @@ pub(crate) async fn note_replay(
     }
 }
 
+/// What the last run of a job did to each column, as a JSON array; none without a run.
+pub(crate) async fn last_columns(
+    conn: &mut PgConnection,
+    job: &str,
+) -> Result<Option<String>, LedgerError> {
+    let columns = sqlx::query_scalar(
+        "SELECT columns::text FROM ferry.run WHERE job = $1 ORDER BY run_id DESC LIMIT 1",
+    )
+    .bind(job)
+    .fetch_optional(conn)
+    .await?;
+    Ok(columns)
+}
+
 /// The key that a run made its pseudonyms with.
 pub(crate) async fn key_of(
     conn: &mut PgConnection,

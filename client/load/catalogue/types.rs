@@ -27,6 +27,12 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// The type that a text is cast to before it is compared with values of
+    /// the column: without a length, which would cut it off in silence.
+    pub(crate) fn compared_as(&self) -> &str {
+        self.cast.as_deref().unwrap_or(&self.staged_as)
+    }
+
     /// How a column of a table that ferry makes takes its values.
     pub(crate) fn of(column_type: ColumnType) -> Self {
         let staged_as = match column_type {

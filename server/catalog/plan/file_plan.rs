@@ -9,6 +9,7 @@ use ferry::position::{Fingerprint, Position};
 use ferry::wire::generated::FileState;
 
 use crate::catalog::open_file::OpenFile;
+use crate::catalog::origin::SourceKind;
 use crate::catalog::scan::{Rest, Scan};
 use crate::error::RequestError;
 
@@ -16,6 +17,7 @@ use crate::error::RequestError;
 #[derive(Debug)]
 pub(crate) struct FilePlan {
     pub(crate) name: String,
+    pub(crate) kind: SourceKind,
     /// `None` if the file cannot be read.
     pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) state: FileState,
@@ -30,9 +32,21 @@ pub(crate) struct FilePlan {
 }
 
 impl FilePlan {
+    /// The same of a page. What is known of an earlier one need not be told again.
+    pub(super) fn of_kind(self, kind: SourceKind) -> Self {
+        let is_dealt_with = kind == SourceKind::EarlierPage && self.ranges.is_empty();
+        Self { kind, header: self.header.filter(|_| !is_dealt_with), ..self }
+    }
+
+    /// Whether it is a page that was fetched for this plan, all of which can be read.
+    pub(super) fn is_whole_page(&self) -> bool {
+        self.kind == SourceKind::Page && self.problem.is_none()
+    }
+
     pub(super) fn of(file: &OpenFile, scan: &Scan, state: FileState) -> Self {
         Self {
             name: file.name.clone(),
+            kind: SourceKind::File,
             fingerprint: Some(scan.fingerprint.clone()),
             state,
             ranges: scan.ranges.clone(),
@@ -52,6 +66,7 @@ impl FilePlan {
         let Rest { ranges, unfinished_bytes, problem } = rest;
         Self {
             name: file.name.clone(),
+            kind: SourceKind::File,
             fingerprint: Some(fingerprint.clone()),
             state: FileState::Unchanged,
             ranges,
@@ -61,9 +76,10 @@ impl FilePlan {
         }
     }
 
-    pub(super) fn unreadable(name: &str, error: RequestError) -> Self {
+    pub(super) fn unreadable(name: &str, kind: SourceKind, error: RequestError) -> Self {
         Self {
             name: name.to_owned(),
+            kind,
             fingerprint: None,
             state: FileState::Unreadable,
             ranges: Vec::new(),

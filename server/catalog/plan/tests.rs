@@ -1,6 +1,8 @@
 //! What is planned of files that are new, grown, rewritten or still being written.
 
 mod archives;
+mod json;
+mod pages;
 mod problems;
 
 use super::*;
@@ -33,18 +35,24 @@ fn plan_file_of(
     settled_nanos: i64,
     known: Option<&KnownFile>,
 ) -> FilePlan {
-    let source = dataset.files.find("a.csv").expect("no error").expect("file is there");
+    let source = dataset.find("a.csv").expect("no error").expect("file is there");
     let scans = ScanCache::default();
     let is_unwanted = &|| false;
-    let planner =
-        Planner { dataset, scans: &scans, target_split_bytes, is_unwanted, settled_nanos };
+    let planner = Planner {
+        dataset,
+        scans: &scans,
+        target_split_bytes,
+        is_unwanted,
+        settled_nanos,
+        shared: None,
+    };
     let mut headers = Headers::default();
     planner.plan_source(&source, known, &[], &mut headers).expect("it is planned")
 }
 
 /// Plans all files of a dataset anew.
 fn plan_all(dataset: &Dataset, scans: &ScanCache) -> Plan {
-    let request = PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
+    let request = PlanRequest::default();
     plan(dataset, request, scans, &|| false).expect("it is planned")
 }
 
@@ -185,7 +193,7 @@ fn a_wanted_column_must_be_in_every_file() {
     let dataset = dataset(folder.path(), &[]);
     let refusal = |name: &str| {
         let columns = dataset.declare(&[name.to_owned()]);
-        let request = PlanRequest { columns, target_split_bytes: 0, known: HashMap::new() };
+        let request = PlanRequest { columns, ..PlanRequest::default() };
         let outcome = plan(&dataset, request, &ScanCache::default(), &|| false);
         outcome.err().map(|error| error.to_string())
     };
@@ -205,7 +213,7 @@ fn plan_of_three(wanted: &[&str]) -> Plan {
     let dataset = dataset(folder.path(), &[("phone", "bigint")]);
     let names: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
     let columns = dataset.declare(&names);
-    let request = PlanRequest { columns, target_split_bytes: 0, known: HashMap::new() };
+    let request = PlanRequest { columns, ..PlanRequest::default() };
     plan(&dataset, request, &ScanCache::default(), &|| false).expect("it is planned")
 }
 

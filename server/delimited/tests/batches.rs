@@ -16,10 +16,11 @@ use ferry::schema::Column;
 use ferry::values::FieldFormat;
 use ferry::wire::BATCH_ROWS_MAX;
 
+use crate::chunk::Chunk;
 use crate::delimited::{
-    BatchReader, Chunk, CutRequest, DelimitedError, LastRecord, Layout, NullWords, TextInput,
-    WantedColumn, cut, read_header,
+    BatchReader, CutRequest, DelimitedError, LastRecord, Layout, TextInput, cut, read_header,
 };
+use crate::wanted::{NullWords, WantedColumn};
 
 const BYTES_MAX: usize = 1024 * 1024;
 

@@ -84,7 +84,7 @@ fn other_content_in_the_place_of_an_archive_is_a_rewritten_file() {
         write(folder.path(), &content);
         for settled_nanos in [ALL_YOUNG, i64::MAX] {
             let dataset = dataset(folder.path(), &[]);
-            let file = dataset.files.find("a.csv").expect("no error").expect("file is there");
+            let file = dataset.find("a.csv").expect("no error").expect("file is there");
             let file = file.open().expect("it opens");
             let is_plain = matches!(file.compression(), Compression::None);
             let plan = plan_file_of(&dataset, 100, settled_nanos, Some(&known));
@@ -145,7 +145,7 @@ fn a_young_archive_is_hashed_once() {
     let folder = folder("");
     write(folder.path(), gzip("uid\n1\n2\n"));
     let dataset = dataset(folder.path(), &[]);
-    let file = dataset.files.find("a.csv").expect("no error").expect("file is there");
+    let file = dataset.find("a.csv").expect("no error").expect("file is there");
     let file = file.open().expect("it opens");
     let scans = ScanCache::default();
     let planner = Planner {
@@ -154,6 +154,7 @@ fn a_young_archive_is_hashed_once() {
         target_split_bytes: 100,
         is_unwanted: &|| false,
         settled_nanos: ALL_YOUNG,
+        shared: None,
     };
     let first = planner.hash(&file, 0).expect("it is read");
     let again = planner.hash(&file, 0).expect("it is read");
@@ -167,7 +168,7 @@ fn a_footer_is_left_out_and_nothing_may_follow_it() {
     let content = "uid\n1\n2\ntotal\n";
     let folder = folder(content);
     let mut dataset = dataset(folder.path(), &[]);
-    dataset.layout.skip_footer = 1;
+    dataset.layout_mut().skip_footer = 1;
     let young = plan_file_of(&dataset, 100, ALL_YOUNG, None);
     assert_eq!((young.ranges.len(), young.unfinished_bytes), (0, content.len() as u64));
 
@@ -193,7 +194,7 @@ fn utf_16_is_cut_between_records() {
     let folder = folder("");
     write(folder.path(), &units);
     let mut dataset = dataset(folder.path(), &[]);
-    dataset.layout.encoding = encoding_rs::UTF_16BE;
+    dataset.layout_mut().encoding = encoding_rs::UTF_16BE;
     let plan = plan_file_of(&dataset, 1, i64::MAX, None);
     let cuts = [position(10, 0), position(14, 1), position(20, 2), position(24, 3)];
     assert_eq!(plan.ranges, [cuts[0]..cuts[1], cuts[1]..cuts[2], cuts[2]..cuts[3]]);

@@ -55,7 +55,7 @@ fn a_file_that_shrinks_while_it_is_read_is_a_problem_of_its_own() {
 /// Plans all files; something happens once they are listed and the first of them is open.
 fn plan_while(folder: &Path, happening: impl Fn()) -> Plan {
     let dataset = dataset(folder, &[]);
-    let request = PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
+    let request = PlanRequest::default();
     let has_happened = Cell::new(false);
     let is_unwanted = || {
         if !has_happened.replace(true) {
@@ -146,7 +146,7 @@ fn a_file_that_was_read_for_a_plan_is_not_read_again() {
 fn a_plan_that_nobody_waits_for_ends() {
     let folder = folder("uid\n1\n");
     let dataset = dataset(folder.path(), &[]);
-    let request = PlanRequest { columns: Vec::new(), target_split_bytes: 0, known: HashMap::new() };
+    let request = PlanRequest::default();
     let outcome = plan(&dataset, request, &ScanCache::default(), &|| true);
     assert!(matches!(outcome.err(), Some(RequestError::Stopping)));
 }
