@@ -64,7 +64,8 @@ fn assert_only_hashes(database: &Database, people: u64) {
 #[test]
 fn an_unfinished_run_goes_on_with_its_own_columns_only() {
     let bad = format!("x,person.x{RAW},none\n");
-    let records = people_records(0..15_000) + &bad + &people_records(15_000..20_000);
+    let records =
+        people_records(0..15_000) + bad.as_str() + people_records(15_000..20_000).as_str();
     let (source, server, database) = people(&records);
     let load = |flags: &[&str]| load_people(&source, &server, &database, flags);
     let first = load(&["--pii", "email", "--max-rejects", "0"]).expect_code(5);

@@ -87,7 +87,7 @@ impl People {
              [[dataset]]\nname = \"grown\"\nfiles = [\"grown.csv\"]\n[dataset.columns]\nid = \"integer\"\n",
         );
         source.write("pii.key", KEY);
-        source.write("one.csv", PEOPLE_HEADER.to_owned() + &people_records(0..count));
+        source.write("one.csv", PEOPLE_HEADER.to_owned() + people_records(0..count).as_str());
         let server = source.start();
         let database = Database::create();
         let text = PEOPLE_JOB.replace("DATABASE", &database.url).replace("SOURCE", server.url());
@@ -131,14 +131,16 @@ fn pseudonyms_are_the_same_however_the_rows_are_cut_and_come() {
     }
 
     let cut = u32::try_from(random.below(u64::from(PEOPLE))).unwrap();
-    people.source.write("grown.csv", PEOPLE_HEADER.to_owned() + &people_records(0..cut));
+    people.source.write("grown.csv", PEOPLE_HEADER.to_owned() + people_records(0..cut).as_str());
     load("two_runs", "grown", &[]);
     people.source.append("grown.csv", &people_records(cut..PEOPLE));
     load("two_runs", "grown", &[]);
     people.assert_same_pseudonyms("two_runs");
 
-    people.source.write("two-1.csv", PEOPLE_HEADER.to_owned() + &people_records(cut..PEOPLE));
-    people.source.write("two-2.csv", PEOPLE_HEADER.to_owned() + &people_records(0..cut));
+    people
+        .source
+        .write("two-1.csv", PEOPLE_HEADER.to_owned() + people_records(cut..PEOPLE).as_str());
+    people.source.write("two-2.csv", PEOPLE_HEADER.to_owned() + people_records(0..cut).as_str());
     load("two_files", "two", &[]);
     people.assert_same_pseudonyms("two_files");
 }
@@ -307,7 +309,7 @@ fn try_one_mixture(random: &mut Random) {
     let files = random_files(random);
     for (name, rows) in &files {
         let records: String = rows.iter().map(Row::record).collect();
-        source.write(name, HEADER.to_owned() + &records);
+        source.write(name, HEADER.to_owned() + records.as_str());
     }
     let server = source.start();
     let database = Database::create();

@@ -36,11 +36,20 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn subkey(domain: &str) -> Vec<u8> {
-    hmac(KEY.as_bytes(), format!("ferry/pii/v1/{domain}").as_bytes())
+    subkey_of(KEY, domain)
+}
+
+fn subkey_of(key: &str, domain: &str) -> Vec<u8> {
+    hmac(key.as_bytes(), format!("ferry/pii/v1/{domain}").as_bytes())
 }
 
 fn pseudonym(domain: &str, value: &str) -> String {
-    hex(&hmac(&subkey(domain), value.as_bytes()))
+    pseudonym_under(KEY, domain, value)
+}
+
+/// The pseudonym of a value in hexadecimal digits, under a key without its line end.
+pub(crate) fn pseudonym_under(key: &str, domain: &str, value: &str) -> String {
+    hex(&hmac(&subkey_of(key, domain), value.as_bytes()))
 }
 
 const PEOPLE: &str = "id,email,backup,contact\n\
@@ -172,7 +181,7 @@ fn neither_the_key_nor_a_raw_value_is_found_anywhere() {
         ("arguments", arguments),
         ("environment", environment),
         ("output of the client", outcome.text()),
-        ("output of the server", server.process.stderr() + &server.process.stdout()),
+        ("output of the server", server.process.stderr() + server.process.stdout().as_str()),
         ("database", database.dump()),
         ("log of PostgreSQL", shared_log()),
     ];

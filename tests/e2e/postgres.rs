@@ -209,9 +209,11 @@ impl Database {
 
     /// Every row of every table, ledger included, as text.
     pub(crate) fn dump(&self) -> String {
+        // A session that is about to end may still have temporary tables.
         let tables = self.rows(
             "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables \
-             WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
+             WHERE schemaname NOT IN ('pg_catalog', 'information_schema') \
+             AND schemaname NOT LIKE 'pg\\_temp\\_%'",
         );
         let mut dump = String::new();
         for table in tables {

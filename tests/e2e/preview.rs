@@ -170,7 +170,8 @@ fn a_preview_leaves_no_trace_in_the_database() {
 
 /// So many rows of numbers.
 fn numbers(rows: u32) -> String {
-    (1..=rows).fold(String::from("uid,email\n"), |file, uid| file + &format!("{uid},{uid}\n"))
+    (1..=rows)
+        .fold(String::from("uid,email\n"), |file, uid| file + format!("{uid},{uid}\n").as_str())
 }
 
 #[test]
@@ -240,7 +241,7 @@ fn a_plan_warns_of_columns_that_look_personal_until_they_are_declared() {
 
     let names = ["phone", "kontakt", "konto"];
     let none: String = names.iter().map(|name| declared(name, "none")).collect();
-    let outcome = trip.verb(&["plan"], &(declared("email", "hash") + &none + target));
+    let outcome = trip.verb(&["plan"], &(declared("email", "hash") + none.as_str() + target));
     let outcome = outcome.expect_code(0).expect_text("declared as none");
     assert!(!outcome.text().contains("looks like"), "{}", outcome.text());
 }
@@ -287,7 +288,7 @@ fn a_plan_shows_what_becomes_of_each_column() {
 #[test]
 fn a_column_that_stays_at_the_source_is_not_sent_to_look_at_it_either() {
     let trip = Trip::new(&[("uid", "integer")], contacts(30));
-    let rules = declared("email", "drop") + &declared("kontakt", "drop");
+    let rules = declared("email", "drop") + declared("kontakt", "drop").as_str();
     let rules = rules + "[[target]]\ntable = \"people\"\ncreate = true\n";
     let proxy = Proxy::listening_in(trip.server.address());
     let url = proxy.url();

@@ -122,7 +122,7 @@ fn keys_that_are_there_already() {
 fn references_to_nothing() {
     let tables = "CREATE TABLE notes (note text PRIMARY KEY); INSERT INTO notes VALUES ('fine'); "
         .to_owned()
-        + &users("", "", "text REFERENCES notes");
+        + users("", "", "text REFERENCES notes").as_str();
     let reason = ["sqlstate_23503", NULL, "users_note_fkey"];
     assert_stand_alone(&tables, |row| noted(row, "crooked"), reason);
 }
@@ -138,13 +138,13 @@ fn values_that_break_a_check() {
 fn values_that_a_domain_refuses() {
     let tables = "CREATE DOMAIN kind AS text CONSTRAINT kind_known CHECK (VALUE = 'fine'); "
         .to_owned()
-        + &users("", "", "kind");
+        + users("", "", "kind").as_str();
     let reason = ["sqlstate_23514", NULL, "kind_known"];
     assert_stand_alone(&tables, |row| noted(row, "crooked"), reason);
 
     let tables = "CREATE DOMAIN filled AS text CONSTRAINT is_filled CHECK (VALUE IS NOT NULL); "
         .to_owned()
-        + &users("", "", "filled");
+        + users("", "", "filled").as_str();
     let reason = ["sqlstate_23514", NULL, "is_filled"];
     assert_stand_alone(&tables, |row| noted(row, ""), reason);
 }
@@ -169,13 +169,13 @@ fn numbers_that_overflow_in_the_table() {
 
 /// A trigger that raises an exception for crooked notes.
 fn raising(trigger: &str, how: &str) -> String {
-    users("", "", "text")
-        + &format!(
-            "; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                IF NEW.note = 'crooked' THEN RAISE EXCEPTION 'got %', NEW.note {how}; END IF;
-                RETURN NEW; END $$;
-               CREATE {trigger} FOR EACH ROW EXECUTE FUNCTION refuse()"
-        )
+    format!(
+        "{}; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.note = 'crooked' THEN RAISE EXCEPTION 'got %', NEW.note {how}; END IF;
+            RETURN NEW; END $$;
+           CREATE {trigger} FOR EACH ROW EXECUTE FUNCTION refuse()",
+        users("", "", "text")
+    )
 }
 
 #[test]

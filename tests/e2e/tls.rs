@@ -18,13 +18,13 @@ use crate::postgres::Database;
 const TOKEN: &str = "a-token-that-nobody-guesses";
 
 /// A certificate authority of the test's own.
-struct Authority {
-    certificate: String,
+pub(crate) struct Authority {
+    pub(crate) certificate: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -34,7 +34,7 @@ impl Authority {
     }
 
     /// Writes `NAME.pem` and `NAME.key`, signed by this authority.
-    fn issue(&self, folder: &Path, name: &str) {
+    pub(crate) fn issue(&self, folder: &Path, name: &str) {
         let key = KeyPair::generate().unwrap();
         let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
         let params = CertificateParams::new(names.to_vec()).unwrap();

@@ -78,7 +78,7 @@ fn a_password_that_is_wrong() {
     database.execute(&format!("CREATE ROLE {user} LOGIN SUPERUSER PASSWORD 'right'"));
     let rules = std::path::PathBuf::from(database.value("SHOW hba_file"));
     let line = format!("host all {user} 127.0.0.1/32 scram-sha-256\n");
-    std::fs::write(&rules, line + &std::fs::read_to_string(&rules).unwrap()).unwrap();
+    std::fs::write(&rules, line + std::fs::read_to_string(&rules).unwrap().as_str()).unwrap();
     database.execute("SELECT pg_reload_conf()");
     let url = |password: &str| {
         format!("postgres://{user}:{password}@127.0.0.1:{}/{}", database.port, database.name)

@@ -34,7 +34,7 @@ impl Evidence {
 
     /// Takes up what stays behind: the server's output, every table, PostgreSQL's log.
     pub(super) fn keep_remains(&mut self, server: &Server, database: &Database) {
-        let said = server.process.stdout() + &server.process.stderr();
+        let said = server.process.stdout() + server.process.stderr().as_str();
         assert!(said.contains("TRACE"), "the server logs every step:\n{said}");
         self.keep("output of ferry-server", said);
         self.keep("rows of every table", database.dump());

@@ -44,7 +44,7 @@ fn a_column_that_appears_is_added_and_old_rows_have_none() {
 fn a_column_that_appears_gets_the_name_that_the_job_gives_it() {
     let mut trip = loaded();
     appear(&mut trip);
-    let renamed = "[transform]\nrename.city = \"town\"\n".to_owned() + &rules("evolve");
+    let renamed = "[transform]\nrename.city = \"town\"\n".to_owned() + rules("evolve").as_str();
 
     trip.run(&renamed).expect_code(0);
 
@@ -107,7 +107,8 @@ fn a_new_column_that_looks_personal_stops_the_run_until_it_is_declared() {
     assert_stops(&trip, &rules("evolve")).expect_text("phone").expect_text("pii");
     assert!(!trip.database.dump().contains("canary"), "a raw value is in the database");
 
-    let declared = "[[column]]\nname = \"phone\"\npii = \"hash\"\n".to_owned() + &rules("evolve");
+    let declared =
+        "[[column]]\nname = \"phone\"\npii = \"hash\"\n".to_owned() + rules("evolve").as_str();
     trip.run(&declared).expect_code(0);
     assert_eq!(columns(&trip), ["uid integer", "name text", "phone bytea"]);
     let hashed = "SELECT uid, octet_length(phone) FROM people ORDER BY uid";

@@ -140,7 +140,7 @@ fn encoded() -> Vec<Kind> {
     let latin = german.chars().map(|character| u8::try_from(u32::from(character)).unwrap());
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(german.as_bytes()).unwrap();
-    let little = "\u{FEFF}".to_owned() + &german;
+    let little = "\u{FEFF}".to_owned() + german.as_str();
     let of = |file, content| Kind {
         file,
         content,

@@ -15,7 +15,8 @@ const TIDY: &str = "text CONSTRAINT tidy CHECK (note = 'fine')";
 #[test]
 fn rows_that_the_second_table_refuses_are_not_in_the_first() {
     let file = (1..=1000).fold(String::from(HEADER), |file, row| {
-        file + &if row % 300 == 0 { noted(row, "crooked") } else { good(row) }
+        let line = if row % 300 == 0 { noted(row, "crooked") } else { good(row) };
+        file + line.as_str()
     });
     let trip = Trip::new(&COLUMNS, file);
     let tables = users("PRIMARY KEY", "", TIDY).replace("users", "notes");
@@ -140,7 +141,7 @@ fn any_rows_may_be_bad_whatever_the_transactions() {
 
 #[test]
 fn what_is_no_fault_of_a_row_stops_the_run() {
-    let file = (1..=100).fold(String::from(HEADER), |file, row| file + &good(row));
+    let file = (1..=100).fold(String::from(HEADER), |file, row| file + good(row).as_str());
     let trip = Trip::new(&COLUMNS, file);
     trip.database.execute(
         &(users("", "", "text")

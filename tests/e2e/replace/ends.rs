@@ -36,7 +36,7 @@ fn a_run_over_the_reject_limit_leaves_the_old_rows() {
     let trip = Trip::new(&COLUMNS, "uid,name\n1,new\nx,new\ny,new\n2,new\n");
     trip.database.execute(USERS);
     trip.database.execute("INSERT INTO users VALUES (1, 'old'), (9, 'old')");
-    let with_limit = |limit: u32| target("") + &format!("[load]\nmax_rejects = {limit}\n");
+    let with_limit = |limit: u32| target("") + format!("[load]\nmax_rejects = {limit}\n").as_str();
 
     let summary = trip.run(&with_limit(1)).expect_code(5).summary();
 

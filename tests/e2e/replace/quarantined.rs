@@ -16,7 +16,7 @@ fn a_replay_waits_for_the_end_of_the_run() {
     database.execute("INSERT INTO users VALUES (1, 'old'), (2, 'old')");
     gate::build(database, "ALTER TABLE users ADD CHECK (uid <> 3000 OR held_up())");
     let mended = target("") + SMALL;
-    let rules = SHORT_NAMES.to_owned() + &mended;
+    let rules = SHORT_NAMES.to_owned() + mended.as_str();
     let mut client = trip.spawn(&rules);
     gate::kill_there(database, &mut client);
     let standing = || database.rows("SELECT state, row_number FROM ferry.quarantine");

@@ -37,10 +37,13 @@ impl<'a> Holder<'a> {
     pub(super) fn release_when_both_wait(self, first: &mut Process, second: &mut Process) {
         let waiting = "SELECT count(*) FROM pg_stat_activity \
                        WHERE datname = current_database() AND application_name = 'ferry-client' \
-                       AND (wait_event_type = 'Lock' OR query ILIKE '%advisory%')";
-        wait_for("two replays that wait", 20, || {
+                       AND wait_event_type = 'Lock'";
+        // Whoever must not even begin asks again and again, and has said so.
+        let asks = |process: &Process| process.stderr().contains("waiting for the other one");
+        wait_for("two replays that wait", 60, || {
             let has_ended = first.ended().is_some() || second.ended().is_some();
-            (has_ended || self.database.number(waiting) == 2).then_some(())
+            let asking = u64::from(asks(first)) + u64::from(asks(second));
+            (has_ended || self.database.number(waiting) + asking == 2).then_some(())
         });
         self.database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \

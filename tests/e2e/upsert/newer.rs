@@ -145,7 +145,7 @@ fn the_outcome_is_that_of_one_row_after_the_other() {
         let limits =
             format!("[load]\ncommit_bytes = \"{commit_bytes}\"\nsplit_bytes = \"64KiB\"\n");
 
-        trip.run(&(by_uid("only_if_newer = \"version\"") + &limits)).expect_code(0);
+        trip.run(&(by_uid("only_if_newer = \"version\"") + limits.as_str())).expect_code(0);
 
         let found = trip.database.rows("SELECT uid, line, version FROM users ORDER BY uid");
         assert_eq!(found, model.rows(), "{commit_bytes}");
