@@ -121,6 +121,10 @@ impl CacheOutcome {
     }
 }
 
+/// What Redis tells of an entry: milliseconds that it has left, its fields, and
+/// the time by its own clock in seconds and microseconds.
+type Entry = (i64, HashMap<String, String>, (u64, u64));
+
 /// Says nothing of the address.
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,8 +157,7 @@ impl Cache {
         // Not as a transaction, which a full Redis refuses. An entry that is written
         // anew in between lives longer than is told, and none less long.
         commands.cmd("PTTL").arg(&entry).cmd("HGETALL").arg(&entry).cmd("TIME");
-        let answer: Result<(i64, HashMap<String, String>, (u64, u64)), Refused> =
-            link.send(&commands, Errand::LookUp, "look_up").await;
+        let answer = link.send::<Entry>(&commands, Errand::LookUp, "look_up").await;
         let (millis, fields, time) = match answer {
             Ok(answer) => answer,
             Err(refused) => {

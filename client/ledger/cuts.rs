@@ -92,9 +92,33 @@ const FORGET_PROBLEMS: &str = "
 UPDATE ferry.file SET problem_reason = NULL, problem = NULL
 WHERE file_id = ANY($1) AND problem IS NOT NULL";
 
-/// Ends the loading of files where it stands, for good: what was loaded and refused stays as it is.
+/// An API may give the same page again: what was not loaded of it is then new.
+const FORGET_PAGES: &str = "
+DELETE FROM ferry.file AS f
+WHERE f.file_id = ANY($1) AND f.is_page
+  AND NOT EXISTS (SELECT FROM ferry.split AS s WHERE s.file_id = f.file_id)";
+
+/// Likewise of a page of which the beginning is loaded, and nothing behind a gap.
+const REOPEN_PAGES: &str = "
+UPDATE ferry.file AS f
+SET planned_byte = s.end_byte, planned_row = s.end_row
+FROM (SELECT file_id, max(end_byte) AS end_byte, max(end_row) AS end_row
+      FROM ferry.split WHERE file_id = ANY($1) GROUP BY file_id
+      HAVING min(start_row) = 0 AND sum(end_row - start_row) = max(end_row)) AS s
+WHERE f.file_id = s.file_id AND f.is_page";
+
+/// Ends the loading of files where it stands: what was loaded and refused stays as it is.
+///
+/// For good, but for pages of an API that come again.
 pub(super) async fn end_here(conn: &mut PgConnection, files: &[FileId]) -> Result<(), LedgerError> {
-    let statements = [LOCK_OF_FILES, DELETE_UNTOUCHED, CUT_OF_FILES, FORGET_PROBLEMS];
+    let statements = [
+        LOCK_OF_FILES,
+        DELETE_UNTOUCHED,
+        CUT_OF_FILES,
+        FORGET_PROBLEMS,
+        FORGET_PAGES,
+        REOPEN_PAGES,
+    ];
     run_all(conn, files, &statements).await
 }
 

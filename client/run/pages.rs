@@ -73,7 +73,7 @@ pub(crate) fn warn_of_changing_pages(job: &Job, plan: &Plan) {
 }
 
 fn tables_that_only_grow(job: &Job) -> Vec<String> {
-    let only_grows = |target: &&Target| target.mode == Mode::Append && target.key.is_empty();
+    let only_grows = |target: &&Target| target.mode == Mode::Append;
     job.targets.iter().filter(only_grows).map(|target| target.table.to_string()).collect()
 }
 
