@@ -6,6 +6,9 @@ use ferry::batch::Batch;
 use ferry::position::Position;
 use ferry::reject::Reject;
 
+/// Most rejects of one chunk.
+pub(crate) const REJECT_ROWS_MAX: usize = 1000;
+
 /// What became of the records between two positions.
 #[derive(Debug)]
 pub(crate) struct Chunk {
@@ -15,4 +18,14 @@ pub(crate) struct Chunk {
     pub(crate) rejects: Vec<Reject>,
     /// Place after the last record, or after what lies between it and the end of the range.
     pub(crate) end: Position,
+}
+
+/// Bytes of the texts in a reject, which bound what a chunk of them takes.
+pub(crate) fn text_bytes(reject: &Reject) -> usize {
+    let reason_bytes = reject
+        .reasons
+        .iter()
+        .map(|reason| reason.code.as_str().len() + reason.column.as_ref().map_or(0, String::len));
+    let field_bytes = reject.fields.iter().flatten().map(String::len);
+    reason_bytes.sum::<usize>() + field_bytes.sum::<usize>()
 }

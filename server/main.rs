@@ -4,6 +4,7 @@ mod catalog;
 mod check;
 mod chunk;
 mod cli;
+mod cut;
 mod delimited;
 mod error;
 mod fetch;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: which format it is, is asked once for a file or a chunk, never for a row.
 
+use crate::cut::CutRequest;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,13 +14,11 @@ use crate::catalog::archive::Compression;
 use crate::catalog::open_file::{Edge, OpenFile};
 use crate::chunk::Chunk;
 use crate::delimited::{
-    BatchReader, CutRequest, Cuts, Header, LastRecord, Layout, Terminator, TextInput, cut,
-    read_header,
+    BatchReader, Cuts, Header, Layout, Terminator, TextInput, cut, read_header,
 };
 use crate::error::RequestError;
 use crate::json::{
-    self, Framing, JsonCutRequest, JsonError, JsonHeader, JsonLayout, JsonReader, cut_json,
-    read_json_header,
+    Framing, JsonError, JsonHeader, JsonLayout, JsonReader, cut_json, read_json_header,
 };
 use crate::wanted::WantedColumn;
 
@@ -105,7 +104,7 @@ impl FileHeader<'_> {
                 cut(input, &layout.dialect, header.names.len(), request)
             }
             Self::Json { layout, .. } => {
-                let cuts = cut_json(content, layout, &json_request(request));
+                let cuts = cut_json(content, layout, request);
                 Cuts {
                     ranges: cuts.ranges,
                     unfinished_bytes: cuts.unfinished_bytes,
@@ -220,18 +219,6 @@ fn is_between_elements(file: &OpenFile, offset: u64) -> Result<bool, RequestErro
     // Of nothing but white space nobody knows what stands before it.
     let may_follow = last.is_none_or(|byte| matches!(byte, b',' | b'['));
     Ok(may_follow || matches!(after[..], [] | [b']']))
-}
-
-fn json_request(request: &CutRequest) -> JsonCutRequest {
-    JsonCutRequest {
-        start: request.start,
-        from: request.from,
-        target_split_bytes: request.target_split_bytes,
-        last: match request.last {
-            LastRecord::Take => json::LastRecord::Take,
-            LastRecord::LeaveOpen => json::LastRecord::LeaveOpen,
-        },
-    }
 }
 
 /// What is wrong with a document travels inside an error of reading, as what is

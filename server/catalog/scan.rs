@@ -3,6 +3,7 @@
 //! Invariant: what is wrong with an archive or a document is told beside the
 //! ranges before the damage; a disk that cannot be read leaves nothing.
 
+use crate::cut::{CutRequest, LastRecord};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::catalog::fingerprint::{ContentHasher, fingerprint};
 use crate::catalog::format::FileHeader;
 use crate::catalog::open_file::{Hashes, OpenFile};
 use crate::catalog::unwanted::{WhileWanted, skip};
-use crate::delimited::{CutRequest, Cuts, LastRecord};
+use crate::delimited::Cuts;
 use crate::error::RequestError;
 
 /// What one pass over a file is to find.

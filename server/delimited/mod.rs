@@ -35,7 +35,7 @@ pub(crate) use header::{Header, read_header};
 pub(crate) use layout::{Layout, Ragged};
 pub(crate) use reader::BatchReader;
 pub(crate) use records::{Record, RecordReader};
-pub(crate) use split::{CutRequest, Cuts, LastRecord, cut};
+pub(crate) use split::{Cuts, cut};
 
 /// A file, or a range of one, that cannot be read.
 #[derive(Debug, thiserror::Error)]

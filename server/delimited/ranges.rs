@@ -6,7 +6,8 @@ use std::ops::Range;
 use ferry::position::Position;
 
 use super::dialect::BlankLines;
-use super::split::{CutRequest, Cuts};
+use super::split::Cuts;
+use crate::cut::CutRequest;
 
 /// Where one record lies in the content.
 #[derive(Debug, Clone, Copy)]

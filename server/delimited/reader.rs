@@ -6,16 +6,12 @@
 use std::io::Read;
 
 use ferry::position::Position;
-use ferry::reject::Reject;
 use ferry::wire::BATCH_ROWS_MAX;
 
 use super::rows::Rows;
 use super::{DelimitedError, Header, Layout, RecordReader, TextInput};
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, REJECT_ROWS_MAX, text_bytes};
 use crate::wanted::WantedColumn;
-
-/// Most rejects of one chunk.
-const REJECT_ROWS_MAX: usize = 1000;
 
 /// Reads a range of a file.
 pub(crate) struct BatchReader<R> {
@@ -97,14 +93,4 @@ impl<R: Read> BatchReader<R> {
         }
         Ok(found)
     }
-}
-
-/// Bytes of the texts in a reject, which bound what a chunk of them takes.
-fn text_bytes(reject: &Reject) -> usize {
-    let reason_bytes = reject
-        .reasons
-        .iter()
-        .map(|reason| reason.code.as_str().len() + reason.column.as_ref().map_or(0, String::len));
-    let field_bytes = reject.fields.iter().flatten().map(String::len);
-    reason_bytes.sum::<usize>() + field_bytes.sum::<usize>()
 }

@@ -16,28 +16,7 @@ use super::glance::Glance;
 use super::ranges::{Piece, Ranges};
 use super::window::WINDOW_BYTES;
 use super::{DelimitedError, Dialect, RecordReader, TextInput};
-
-/// What is to be cut.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CutRequest {
-    /// Where the input stands: a record boundary.
-    pub(crate) start: Position,
-    /// Records from here on are cut into ranges; not before `start`.
-    pub(crate) from: Position,
-    /// A range ends at the first boundary at or after so many bytes.
-    pub(crate) target_split_bytes: u64,
-    pub(crate) last: LastRecord,
-}
-
-/// What becomes of a last record that may not be whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum LastRecord {
-    /// It is as it should be.
-    Take,
-    /// It is left, and with it everything from the first record on whose end
-    /// more text could move.
-    LeaveOpen,
-}
+use crate::cut::{CutRequest, LastRecord};
 
 /// Ranges of whole records.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! end behind the last record taken; every cut is a place that the reader finds
 //! too.
 
+use crate::cut::{CutRequest, LastRecord};
 use std::io::Read;
 use std::ops::Range;
 
@@ -12,17 +13,13 @@ use ferry::position::Position;
 use super::envelope::Enclosing;
 use super::records::{Record, Records};
 use super::window::WINDOW_BYTES;
-use super::{Framing, JsonCutRequest, JsonCuts, JsonError, JsonLayout, LastRecord};
+use super::{Framing, JsonCuts, JsonError, JsonLayout};
 
 /// Cuts what lies behind `request.start`, at which `content` stands.
 ///
 /// A document is read to its end, which shows whether it is whole; one that is
 /// not gives the records that are followed by something.
-pub(crate) fn cut_json<R: Read>(
-    content: R,
-    layout: &JsonLayout,
-    request: &JsonCutRequest,
-) -> JsonCuts {
+pub(crate) fn cut_json<R: Read>(content: R, layout: &JsonLayout, request: &CutRequest) -> JsonCuts {
     cut_with_window(content, layout, request, WINDOW_BYTES)
 }
 
@@ -30,7 +27,7 @@ pub(crate) fn cut_json<R: Read>(
 pub(super) fn cut_with_window<R: Read>(
     content: R,
     layout: &JsonLayout,
-    request: &JsonCutRequest,
+    request: &CutRequest,
     window_bytes: usize,
 ) -> JsonCuts {
     let mut records = Records::new(content, layout, request.start, u64::MAX, window_bytes);
@@ -84,7 +81,7 @@ fn take_all<R: Read>(
 /// Ranges in the making.
 #[derive(Debug)]
 struct Ranges {
-    request: JsonCutRequest,
+    request: CutRequest,
     ranges: Vec<Range<Position>>,
     /// Start of the range that is not cut yet.
     split_start: Position,
@@ -96,7 +93,7 @@ struct Ranges {
 }
 
 impl Ranges {
-    fn new(request: &JsonCutRequest) -> Self {
+    fn new(request: &CutRequest) -> Self {
         Self {
             request: *request,
             ranges: Vec::new(),

@@ -4,8 +4,9 @@
 //! answer to answer: documents with the same records, letter by letter, give
 //! the same bytes.
 
-use super::{Framing, JsonCutRequest, JsonError, JsonLayout, LastRecord, cut_json};
+use super::{Framing, JsonError, JsonLayout, cut_json};
 use super::{Pointer, read_json_header};
+use crate::cut::{CutRequest, LastRecord};
 
 /// The records of a whole document, and nothing else but the way to them; lines as they are.
 ///
@@ -19,7 +20,7 @@ pub(crate) fn excerpt(document: &[u8], layout: &JsonLayout) -> Result<Vec<u8>, J
     };
     let start = header.start;
     let request =
-        JsonCutRequest { start, from: start, target_split_bytes: u64::MAX, last: LastRecord::Take };
+        CutRequest { start, from: start, target_split_bytes: u64::MAX, last: LastRecord::Take };
     let rest = document.get(offset(start.byte_offset)..).unwrap_or_default();
     let cuts = cut_json(rest, layout, &request);
     if let Some(failure) = cuts.failure {

@@ -7,19 +7,15 @@ use std::io::Read;
 use std::ops::Range;
 
 use ferry::position::Position;
-use ferry::reject::Reject;
 use ferry::wire::BATCH_ROWS_MAX;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, REJECT_ROWS_MAX, text_bytes};
 use crate::wanted::WantedColumn;
 
 use super::records::Records;
 use super::rows::Rows;
 use super::window::WINDOW_BYTES;
 use super::{JsonError, JsonLayout};
-
-/// Most rejects of one chunk.
-const REJECT_ROWS_MAX: usize = 1000;
 
 /// Reads a range of a content.
 pub(crate) struct JsonReader<R> {
@@ -114,14 +110,4 @@ impl<R: Read> JsonReader<R> {
         }
         Ok(found)
     }
-}
-
-/// Bytes of the texts in a reject, which bound what a chunk of them takes.
-fn text_bytes(reject: &Reject) -> usize {
-    let reason_bytes = reject
-        .reasons
-        .iter()
-        .map(|reason| reason.code.as_str().len() + reason.column.as_ref().map_or(0, String::len));
-    let field_bytes = reject.fields.iter().flatten().map(String::len);
-    reason_bytes.sum::<usize>() + field_bytes.sum::<usize>()
 }

@@ -1,13 +1,12 @@
 //! Random texts in random dialects and encodings: all ways to find their records agree.
 
+use crate::cut::LastRecord;
 use encoding_rs::{GB18030, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use ferry::position::{Place, Position};
 use proptest::prelude::*;
 
 use super::{Reading, end_of, expected_ranges, part};
-use crate::delimited::{
-    BlankLines, Delimiter, Dialect, Escape, LastRecord, StrayQuotes, Terminator,
-};
+use crate::delimited::{BlankLines, Delimiter, Dialect, Escape, StrayQuotes, Terminator};
 
 /// What files are made of: everything that some dialect tells apart, and more of the quotes.
 const PIECES: [&[u8]; 16] = [

@@ -2,6 +2,7 @@
 
 mod layouts;
 
+use crate::cut::{CutRequest, LastRecord};
 use std::sync::Arc;
 
 use arrow_array::Array as _;
@@ -17,9 +18,7 @@ use ferry::values::FieldFormat;
 use ferry::wire::BATCH_ROWS_MAX;
 
 use crate::chunk::Chunk;
-use crate::delimited::{
-    BatchReader, CutRequest, DelimitedError, LastRecord, Layout, TextInput, cut, read_header,
-};
+use crate::delimited::{BatchReader, DelimitedError, Layout, TextInput, cut, read_header};
 use crate::wanted::{NullWords, WantedColumn};
 
 const BYTES_MAX: usize = 1024 * 1024;

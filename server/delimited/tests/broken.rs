@@ -1,7 +1,8 @@
 //! Damaged records, one kind after the other: each is refused by itself, and the others are read.
 
 use super::{Found, Reading, part, texts};
-use crate::delimited::{Dialect, LastRecord, StrayQuotes};
+use crate::cut::LastRecord;
+use crate::delimited::{Dialect, StrayQuotes};
 use ferry::position::Position;
 
 /// What became of each record: its fields joined with `|`, or its code and its bytes.

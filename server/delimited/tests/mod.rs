@@ -5,6 +5,7 @@ mod batches;
 mod broken;
 mod dialects;
 
+use crate::cut::{CutRequest, LastRecord};
 use std::io::Read;
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ use ferry::position::{Place, Position};
 use ferry::reject::Code;
 
 use super::split::cut_with_window;
-use super::{CutRequest, Cuts, Dialect, LastRecord, RecordReader, TextInput};
+use super::{Cuts, Dialect, RecordReader, TextInput};
 
 /// A record: where it lies, what each field holds, and what is wrong with it.
 type Found = (Place, Vec<Option<Vec<u8>>>, Option<Code>);

@@ -5,6 +5,7 @@ mod cuts;
 mod generate;
 mod rows;
 
+use crate::cut::{CutRequest, LastRecord};
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,10 +15,7 @@ use ferry::schema::Column;
 use ferry::values::{FieldFormat, text_of};
 
 use super::cut::cut_with_window;
-use super::{
-    Framing, JsonCutRequest, JsonCuts, JsonError, JsonLayout, JsonReader, LastRecord,
-    read_json_header,
-};
+use super::{Framing, JsonCuts, JsonError, JsonLayout, JsonReader, read_json_header};
 use crate::chunk::Chunk;
 use crate::wanted::{NullWords, WantedColumn};
 
@@ -90,7 +88,7 @@ impl Reading {
 
     fn cut(&self, content: &[u8], from: Position, target: u64, last: LastRecord) -> JsonCuts {
         let start = self.start(content).expect("records");
-        let request = JsonCutRequest { start, from, target_split_bytes: target, last };
+        let request = CutRequest { start, from, target_split_bytes: target, last };
         cut_with_window(self.input(content, start), &self.layout, &request, 1)
     }
 
