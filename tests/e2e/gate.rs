@@ -25,8 +25,16 @@ pub(crate) fn build(database: &Database, barrier: &str) {
 
 /// Waits until a row of a client waits at the gate.
 pub(crate) fn wait_there(database: &Database) {
-    let asleep = "coalesce(bool_or(wait_event = 'PgSleep'), false)";
-    wait_for_backends(database, "a row to wait at the gate", asleep);
+    let _ = backend_there(database);
+}
+
+/// The process of the backend whose row waits at the gate, once there is one.
+///
+/// One question finds and names it: between two naps it is awake, and a second question may find nobody.
+pub(crate) fn backend_there(database: &Database) -> u32 {
+    let asleep = "SELECT min(pid) FROM pg_stat_activity WHERE datname = current_database() \
+                  AND application_name LIKE 'ferry%' AND wait_event = 'PgSleep'";
+    wait_for("a row to wait at the gate", 60, || database.value(asleep).parse().ok())
 }
 
 /// Waits until somebody holds a table against all who would write to it.
@@ -48,14 +56,9 @@ pub(crate) fn kill_there(database: &Database, client: &mut Process) {
     wait_there(database);
     client.kill();
     open(database);
-    wait_for_backends(database, "the backends of the dead client to go", "count(*) = 0");
-}
-
-/// Waits until this holds of the backends that clients have.
-fn wait_for_backends(database: &Database, what: &str, condition: &str) {
-    let sql = format!(
-        "SELECT {condition} FROM pg_stat_activity \
-         WHERE datname = current_database() AND application_name LIKE 'ferry%'"
-    );
-    wait_for(what, 60, || (database.value(&sql) == "t").then_some(()));
+    let backends = "SELECT count(*) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND application_name LIKE 'ferry%'";
+    wait_for("the backends of the dead client to go", 60, || {
+        (database.number(backends) == 0).then_some(())
+    });
 }

@@ -20,11 +20,7 @@ fn keys_that_a_worker_holds_while_it_stands_still_are_free_for_its_successor() {
     );
     let server = orders.source.start();
     let frozen = Process::spawn(&mut orders.run(server.url()));
-    gate::wait_there(database);
-    let backend = database.value(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
-         AND application_name LIKE 'ferry%' AND wait_event = 'PgSleep'",
-    );
+    let backend = gate::backend_there(database);
     frozen.signal("STOP");
     gate::open(database);
     let of_backend = |condition: &str| {
