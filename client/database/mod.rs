@@ -2,6 +2,7 @@
 //!
 //! Invariant: no URL and no password is in any text made here.
 
+mod nodelay;
 mod pool;
 mod statement;
 
@@ -158,6 +159,7 @@ pub(crate) async fn set_application_name(
 
 async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut conn = options.connect().await?;
+    let _ = nodelay::set();
     // Statements rather than start-up options, which connection poolers refuse.
     sqlx::raw_sql(SESSION_SETTINGS).execute(&mut conn).await?;
     match sqlx::raw_sql(CLIENT_CHECK).execute(&mut conn).await {

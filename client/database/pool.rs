@@ -8,7 +8,7 @@ use ferry::host::settings::Secret;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool};
 
-use super::{DatabaseError, parse};
+use super::{DatabaseError, nodelay, parse};
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
@@ -39,7 +39,10 @@ pub(crate) fn pool(
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(IDLE_TIMEOUT)
-        .after_connect(|connection, _| Box::pin(set_up_look_ups(connection)));
+        .after_connect(|connection, _| {
+            let _ = nodelay::set();
+            Box::pin(set_up_look_ups(connection))
+        });
     Ok(pool.connect_lazy_with(options))
 }
 
