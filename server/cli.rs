@@ -47,6 +47,9 @@ const INSPECT_EXAMPLES: &str = r"Examples:
   ferry-server inspect export.csv.gz --sample 64MiB      its first 64 MiB
   ferry-server inspect daily.txt --delimiter '\t' --encoding windows-1252 --no-header";
 
+/// Place of the flags of all verbs in their help: behind a verb's own, before `--help`.
+const GLOBAL_ORDER: usize = 900;
+
 /// Serves the records of files and APIs over gRPC.
 #[derive(Debug, Parser)]
 #[command(name = "ferry-server", version, long_about = ABOUT, after_help = EXAMPLES)]
@@ -54,10 +57,23 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// File with the settings.
-    #[arg(long, global = true, value_name = "FILE", default_value = "server.toml")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "server.toml",
+        display_order = GLOBAL_ORDER
+    )]
     pub(crate) config: PathBuf,
     /// Least important log lines to show; `RUST_LOG` goes before it.
-    #[arg(long, global = true, value_enum, value_name = "LEVEL", default_value = "info")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "LEVEL",
+        default_value = "info",
+        display_order = GLOBAL_ORDER + 1
+    )]
     pub(crate) log_level: Level,
 }
 
@@ -69,7 +85,7 @@ pub(crate) enum Command {
     /// streams end at a batch boundary; a client resumes there.
     Serve {
         /// Address to listen on instead of the one in the settings; port 0 takes a free one.
-        #[arg(long, value_name = "HOST:PORT")]
+        #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
         listen: Option<SocketAddr>,
     },
     /// Check the settings and list datasets, files and columns.
@@ -135,6 +151,12 @@ pub(crate) struct InspectRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QuoteChoice(pub(crate) Option<u8>);
 
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an IP address and a port, such as 127.0.0.1:7443 or [::1]:7443".to_owned()
+    })
+}
+
 fn parse_encoding(label: &str) -> Result<&'static Encoding, String> {
     Encoding::for_label(label.as_bytes())
         .filter(|encoding| *encoding != REPLACEMENT && *encoding != X_USER_DEFINED)
@@ -172,6 +194,34 @@ mod tests {
         assert!(
             matches!(cli.command, Command::Serve { listen: Some(address) } if address.port() == 0)
         );
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_told_how_to_write_it() {
+        let listen = |address: &str| {
+            Cli::try_parse_from(["ferry-server", "serve", "--listen", address])
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(listen("[::1]:7443"), Ok(()));
+        for wrong in ["localhost:7443", "127.0.0.1:80000", "7443"] {
+            let text = listen(wrong).expect_err("it is none");
+            assert!(text.contains("write an IP address and a port"), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_of_all_verbs_stand_behind_those_of_one() {
+        let mut command = Cli::command();
+        command.build();
+        let inspect = command.find_subcommand_mut("inspect").expect("the verb");
+        let help = inspect.render_long_help().to_string();
+        let place = |flag: &str| {
+            let line = format!("\n      {flag}");
+            help.find(&line).unwrap_or_else(|| panic!("{flag} is not there:\n{help}"))
+        };
+        let places = ["--sample", "--values", "--config", "--log-level"].map(place);
+        assert!(places.is_sorted(), "{help}");
     }
 
     #[test]

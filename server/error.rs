@@ -12,6 +12,7 @@ use ferry::wire::convert::InvalidMessage;
 
 use crate::catalog::archive::archive_error;
 use crate::catalog::unwanted::Unwanted;
+use crate::chunk::RowCountDiffers;
 use crate::delimited::DelimitedError;
 use crate::fetch::FetchError;
 use crate::inspect::InspectError;
@@ -34,6 +35,8 @@ pub(crate) enum ServerError {
     Check { problems: usize },
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     CannotListen { address: String, source: io::Error },
+    #[error("cannot write the answer to standard output: {0}")]
+    Output(io::Error),
     #[error("cannot start: {0}")]
     Runtime(io::Error),
     #[error("the reflection service cannot be built: {0}")]
@@ -49,7 +52,11 @@ impl ServerError {
             Self::Settings(_) | Self::Pem(_) | Self::Tls(_) | Self::Check { .. } => 2,
             Self::Inspect(error) if error.is_of_usage() => 2,
             Self::CannotListen { .. } => 3,
-            Self::Inspect(_) | Self::Runtime(_) | Self::Reflection(_) | Self::Transport(_) => 1,
+            Self::Inspect(_)
+            | Self::Output(_)
+            | Self::Runtime(_)
+            | Self::Reflection(_)
+            | Self::Transport(_) => 1,
         }
     }
 }
@@ -136,7 +143,7 @@ impl RequestError {
                 let hint = hint(nearest.as_deref());
                 Self::ColumnNotInFile { file, column, hint }
             }
-            DelimitedError::RowCountDiffers { expected, found } => {
+            DelimitedError::RowCountDiffers(RowCountDiffers { expected, found }) => {
                 Self::RowCountDiffers { file, expected, found }
             }
             DelimitedError::Arrow(error) => Self::Internal(error.to_string()),
@@ -147,7 +154,7 @@ impl RequestError {
     pub(crate) fn of_json(file: &str, error: JsonError) -> Self {
         match error {
             JsonError::Io(source) => Self::of_reading(file, source),
-            JsonError::RowCountDiffers { expected, found } => {
+            JsonError::RowCountDiffers(RowCountDiffers { expected, found }) => {
                 Self::RowCountDiffers { file: file.to_owned(), expected, found }
             }
             JsonError::Arrow(error) => Self::Internal(error.to_string()),

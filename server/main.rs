@@ -16,6 +16,8 @@ mod output;
 mod service;
 mod settings;
 mod source;
+#[cfg(test)]
+mod trickle;
 mod wanted;
 
 use std::path::Path;
@@ -70,7 +72,7 @@ fn serve(settings: Settings) -> Result<(), ServerError> {
         let listener = TcpListener::bind(settings.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
         let server = service::listen::prepare(settings, shutdown).await?;
-        output::listening(server.scheme(), address);
+        output::listening(server.scheme(), address)?;
         server.serve(listener).await
     });
     runtime.shutdown_timeout(THREADS_END_TIMEOUT);
@@ -79,8 +81,7 @@ fn serve(settings: Settings) -> Result<(), ServerError> {
 
 fn inspect(request: &InspectRequest) -> Result<(), ServerError> {
     let text = inspect::act(request)?;
-    output::inspection(&text);
-    Ok(())
+    output::inspection(&text)
 }
 
 fn check(config: &Path, request: &CheckRequest) -> Result<(), ServerError> {
@@ -97,7 +98,7 @@ fn check(config: &Path, request: &CheckRequest) -> Result<(), ServerError> {
         check::check_records(&catalog, &mut reports, &mut |bytes| progress.advance(bytes));
         progress.end();
     }
-    output::check(&reports);
+    output::check(&reports)?;
     let problems: usize = reports.iter().map(|report| report.problems.len()).sum();
     if problems == 0 { Ok(()) } else { Err(ServerError::Check { problems }) }
 }

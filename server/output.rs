@@ -1,7 +1,7 @@
 //! Turns results into lines for people and scripts: the only file that writes to standard output.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -18,29 +18,29 @@ const REFUSALS_SHOWN_MAX: usize = 20;
 const QUIET_TIME: Duration = Duration::from_secs(1);
 
 /// Says where the server listens; scripts wait for this line.
-pub(crate) fn listening(scheme: &str, address: SocketAddr) {
-    print(&format!("ferry-server listening on {scheme}://{address}\n"));
+pub(crate) fn listening(scheme: &str, address: SocketAddr) -> Result<(), ServerError> {
+    print(&format!("ferry-server listening on {scheme}://{address}\n"))
 }
 
 /// Lists datasets with their files and columns, and what is wrong with them.
-pub(crate) fn check(reports: &[DatasetReport]) {
-    print(&table(reports));
+pub(crate) fn check(reports: &[DatasetReport]) -> Result<(), ServerError> {
+    print(&table(reports))
 }
 
 /// Prints what was found in a file: TOML for the settings.
-pub(crate) fn inspection(text: &str) {
-    print(text);
+pub(crate) fn inspection(text: &str) -> Result<(), ServerError> {
+    print(text)
 }
 
 /// Says how much of a file's content is read, on one line of standard error.
 fn progress(bytes: u64) {
-    let mut err = std::io::stderr().lock();
+    let mut err = io::stderr().lock();
     let _ = write!(err, "\rread {:<12}", ByteSize(bytes).to_string()).and_then(|()| err.flush());
 }
 
 /// Ends the line of [`progress`].
 fn progress_end() {
-    let _ = writeln!(std::io::stderr().lock());
+    let _ = writeln!(io::stderr().lock());
 }
 
 /// How far a long read is: told from time to time, if somebody watches.
@@ -54,7 +54,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        let is_watched = std::io::stderr().is_terminal();
+        let is_watched = io::stderr().is_terminal();
         Self { is_watched, bytes: 0, said_at: Instant::now(), has_said: false }
     }
 
@@ -83,13 +83,16 @@ impl Progress {
 /// Says why the program failed, on standard error.
 pub(crate) fn failure(error: &ServerError) {
     // Nobody is left to tell when standard error is gone.
-    let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+    let _ = writeln!(io::stderr().lock(), "error: {error}");
 }
 
-fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    // A reader that closed the pipe has seen enough.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+fn print(text: &str) -> Result<(), ServerError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that closed the pipe has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.map_err(ServerError::Output),
+    }
 }
 
 fn table(reports: &[DatasetReport]) -> String {

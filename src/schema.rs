@@ -251,31 +251,34 @@ pub fn arrow_field(column: &Column) -> Field {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A name of each type, and of each way in which a numeric is held.
+    pub(crate) const TYPE_NAMES: [&str; 18] = [
+        "text",
+        "varchar(3)",
+        "boolean",
+        "smallint",
+        "integer",
+        "bigint",
+        "real",
+        "double precision",
+        "numeric",
+        "numeric(15,2)",
+        "numeric(50,2)",
+        "date",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "uuid",
+        "jsonb",
+        "bytea",
+    ];
 
     #[test]
     fn every_name_reads_back_as_its_type() {
-        let names = [
-            "text",
-            "varchar(12)",
-            "boolean",
-            "smallint",
-            "integer",
-            "bigint",
-            "real",
-            "double precision",
-            "numeric",
-            "numeric(15,2)",
-            "date",
-            "time",
-            "timestamp",
-            "timestamptz",
-            "uuid",
-            "jsonb",
-            "bytea",
-        ];
-        for name in names {
+        for name in TYPE_NAMES {
             let parsed: Result<ColumnType, _> = name.parse();
             assert_eq!(parsed.map(|parsed| parsed.to_string()), Ok(name.to_owned()));
         }
@@ -285,6 +288,7 @@ mod tests {
     fn aliases_and_spaces_are_understood() {
         let alias = |name: &str| name.parse::<ColumnType>();
         assert_eq!(alias(" INT8 "), Ok(ColumnType::Bigint));
+        assert_eq!(alias("varchar"), alias("text"));
         assert_eq!(alias("decimal(4)"), alias("numeric(4,0)"));
         assert_eq!(alias("numeric (15, 2)"), alias("numeric(15,2)"));
     }

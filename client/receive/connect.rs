@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ferry::host::pem;
+use ferry::host::pem::{self, PemContent};
 use ferry::wire::MESSAGE_BYTES_MAX;
 use ferry::wire::generated::transfer_service_client::TransferServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -108,14 +108,18 @@ fn is_loopback(endpoint: &Endpoint) -> bool {
 }
 
 fn tls(settings: &SourceSettings) -> Result<ClientTlsConfig, SourceError> {
-    let read = |path| pem::read(path).map_err(|error| SourceError::Settings(error.to_string()));
+    let read = |path, wanted| {
+        pem::read(path, wanted).map_err(|error| SourceError::Settings(error.to_string()))
+    };
+    let certificates = |path| read(path, PemContent::Certificates);
     let mut tls = ClientTlsConfig::new();
     tls = match &settings.ca_file {
-        Some(path) => tls.ca_certificate(Certificate::from_pem(read(path)?)),
+        Some(path) => tls.ca_certificate(Certificate::from_pem(certificates(path)?)),
         None => tls.with_native_roots(),
     };
     if let Some((certificate, key)) = &settings.identity {
-        tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        let key = read(key, PemContent::PrivateKey)?;
+        tls = tls.identity(Identity::from_pem(certificates(certificate)?, key));
     }
     Ok(tls)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ferry::host::pem;
+use ferry::host::pem::{self, PemContent};
 use ferry::host::shutdown::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -46,7 +46,8 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// Reads certificate and key.
 pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServeError> {
-    let (certificates, key) = (pem::read(&files.cert_file)?, pem::read(&files.key_file)?);
+    let certificates = pem::read(&files.cert_file, PemContent::Certificates)?;
+    let key = pem::read(&files.key_file, PemContent::PrivateKey)?;
     let certificates = CertificateDer::pem_slice_iter(&certificates)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| ServeError::Tls("tls.cert_file holds no certificate".to_owned()))?;
@@ -198,6 +199,6 @@ mod tests {
         assert!(acceptor(&files).is_ok());
         std::fs::write(&files.key_file, made.cert.pem()).expect("written");
         let error = acceptor(&files).map(drop).expect_err("a certificate is no key");
-        assert!(error.to_string().contains("key_file"), "{error}");
+        assert!(error.to_string().contains("key.pem holds no private key"), "{error}");
     }
 }

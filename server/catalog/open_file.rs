@@ -5,12 +5,13 @@ mod content;
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use ferry::position::Fingerprint;
+use rustix::fs::OFlags;
 
 use crate::catalog::IsUnwanted;
 use crate::catalog::archive::{Compression, MAGIC_BYTES};
@@ -120,10 +121,15 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     pub(crate) fn open(name: &str, path: &Path) -> Result<Self, RequestError> {
         let open = || -> io::Result<_> {
-            let file = File::open(path)?;
-            let stamp = Stamp::of(&file.metadata()?);
+            // A FIFO that has taken the file's place would be waited on for ever.
+            let flags = OFlags::NONBLOCK.bits().cast_signed();
+            let file = File::options().read(true).custom_flags(flags).open(path)?;
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Err(io::Error::other("it is no regular file"));
+            }
             let compression = compression(&file)?;
-            Ok((file, stamp, compression))
+            Ok((file, Stamp::of(&metadata), compression))
         };
         let (file, stamp, compression) = open()
             .map_err(|source| RequestError::FileUnreadable { file: name.to_owned(), source })?;
@@ -291,6 +297,15 @@ mod tests {
         let file = OpenFile::open("a.csv", &path).expect("file is there");
         assert_eq!(file.compression(), Compression::Gzip);
         assert_eq!(file.edge(2, UTF_8).expect("it is not read"), None);
+    }
+
+    #[test]
+    fn a_fifo_is_not_waited_on() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("a.csv");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).expect("it is made");
+        let outcome = OpenFile::open("a.csv", &path);
+        assert!(matches!(outcome, Err(RequestError::FileUnreadable { .. })), "{outcome:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! of any line gives the same text.
 
 mod byte_order_mark;
+mod foreign;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use super::Layout;
 use super::footer::Footer;
 
 pub(crate) use byte_order_mark::beginning;
+pub(super) use byte_order_mark::{BEGINNING_BYTES, MARK_BYTES};
 
 /// Content that is held to be decoded.
 const CONTENT_BYTES: usize = 64 * 1024;
@@ -57,6 +59,23 @@ impl<R: Read> TextInput<R> {
         let lines = usize::try_from(layout.skip_footer).unwrap_or(usize::MAX);
         let footer = || Box::new(Footer::new(lines, layout.dialect.terminator));
         Self { footer: (lines > 0).then(footer), ..self }
+    }
+
+    /// The same of content that may still be written: half a unit at its end
+    /// waits for its other half.
+    pub(super) fn of_growing(mut self) -> Self {
+        if let Way::Decoded(decoder) = &mut self.way {
+            decoder.last_unit_bytes = decoder.unit_bytes();
+        }
+        self
+    }
+
+    /// Bytes of the content that were read and are no text yet: at its end, half a unit.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        match &self.way {
+            Way::AsItIs { .. } => 0,
+            Way::Decoded(decoder) => (decoder.end - decoder.start) as u64,
+        }
     }
 
     /// Bytes of the content that an ASCII character takes, such as a line end.
@@ -158,6 +177,8 @@ struct LineDecoder {
     /// Those that may still be asked for.
     line_starts: VecDeque<LineStart>,
     is_at_end: bool,
+    /// Fewer bytes at the end are no text yet.
+    last_unit_bytes: usize,
     /// Whether the input failed: what the decoder holds is then not the end of the content.
     has_failed: bool,
 }
@@ -176,6 +197,7 @@ impl LineDecoder {
             text_offset: 0,
             line_starts: VecDeque::from([LineStart { text_offset: 0, content_offset: offset }]),
             is_at_end: false,
+            last_unit_bytes: 1,
             has_failed: false,
         }
     }
@@ -222,7 +244,8 @@ impl LineDecoder {
             return Some(Piece { bytes, line_end: Some(line_end) });
         }
         // Half a unit waits for its other half, so that units begin where pieces do.
-        let half = if self.is_at_end { 0 } else { held.len() % self.unit_bytes() };
+        let unit_bytes = if self.is_at_end { self.last_unit_bytes } else { self.unit_bytes() };
+        let half = held.len() % unit_bytes;
         let bytes = held.len() - half;
         let is_rest_of_text = self.is_at_end && self.is_within_line;
         (bytes > 0 || is_rest_of_text).then_some(Piece { bytes, line_end: None })

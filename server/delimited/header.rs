@@ -4,7 +4,7 @@
 //! the first line of a file without a header holds values.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 
 use encoding_rs::Encoding;
 use ferry::position::Position;
@@ -13,10 +13,8 @@ use ferry::values::utf8;
 use ferry::wire::COLUMNS_MAX;
 use memchr::memchr2;
 
+use super::decode::{BEGINNING_BYTES, MARK_BYTES};
 use super::{BlankLines, DelimitedError, Layout, Record, RecordReader, TextInput, beginning};
-
-/// Bytes that tell whether there is a byte order mark.
-const FIRST_BYTES: u64 = 4;
 
 /// What the beginning of a file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +37,7 @@ pub(crate) fn read_header<R: Read>(
     mut content: R,
     layout: &Layout,
 ) -> Result<Option<Header>, DelimitedError> {
-    let mut first = Vec::new();
-    content.by_ref().take(FIRST_BYTES).read_to_end(&mut first)?;
+    let first = first_bytes(&mut content)?;
     let found = beginning(&first, layout.encoding).map_err(DelimitedError::BadHeader)?;
     let mark_bytes = usize::try_from(found.mark_bytes).unwrap_or(usize::MAX).min(first.len());
     let behind_mark = &first[mark_bytes..];
@@ -68,6 +65,23 @@ pub(crate) fn read_header<R: Read>(
     let names = columns.names(layout)?;
     let end = Position { byte_offset, row_number: 0 };
     Ok(Some(Header { names, end, encoding: found.encoding, is_open }))
+}
+
+/// The first bytes of content, as many as it gives at once: behind them an
+/// archive may break off.
+fn first_bytes(content: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut first = vec![0; BEGINNING_BYTES];
+    let mut length = 0;
+    while length < MARK_BYTES {
+        match content.read(&mut first[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    first.truncate(length);
+    Ok(first)
 }
 
 /// For each column, the parts of its name in the rows of the header.
@@ -261,6 +275,16 @@ mod tests {
         assert_eq!(header.names, ["a", "é"]);
         assert_eq!((header.end.byte_offset, header.encoding), (12, encoding_rs::UTF_16LE));
         assert!(find(file, &Layout::default()).is_err());
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_than_declared_is_no_header() {
+        for names in [None, Some(named(&["a", "b"]))] {
+            let layout = Layout { encoding: encoding_rs::UTF_16LE, names, ..Layout::default() };
+            let error = find(b"id,name\n1,x\n", &layout).unwrap_err();
+            assert!(error.contains("set encoding = \"utf-8\""), "{error}");
+        }
+        assert!(header(b"PK\x03\x04\x14\0").unwrap_err().contains("a zip archive"));
     }
 
     #[test]

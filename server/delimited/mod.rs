@@ -27,7 +27,6 @@ mod tests;
 mod window;
 
 use arrow_schema::ArrowError;
-use ferry::position::Position;
 
 pub(crate) use decode::{TextInput, beginning};
 pub(crate) use dialect::{BlankLines, Delimiter, Dialect, Escape, StrayQuotes, Terminator};
@@ -36,6 +35,8 @@ pub(crate) use layout::{Layout, Ragged};
 pub(crate) use reader::BatchReader;
 pub(crate) use records::{Record, RecordReader};
 pub(crate) use split::{Cuts, cut};
+
+use crate::chunk::RowCountDiffers;
 
 /// A file, or a range of one, that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -55,15 +56,8 @@ pub(crate) enum DelimitedError {
         nearest: Option<String>,
     },
     /// The range holds other records than when it was cut.
-    #[error(
-        "the records of the range end at {found} instead of {expected}: the file has changed, plan the transfer again"
-    )]
-    RowCountDiffers {
-        /// End of the range.
-        expected: Position,
-        /// Place after the last record that was found.
-        found: Position,
-    },
+    #[error(transparent)]
+    RowCountDiffers(#[from] RowCountDiffers),
     /// Columns do not form a batch.
     #[error("cannot form a batch: {0}")]
     Arrow(#[from] ArrowError),

@@ -11,15 +11,15 @@ use ferry::reject::Code;
 use memchr::memchr2;
 
 use super::damage::Damage;
-use super::dialect::BlankLines;
+use super::dialect::{BlankLines, Terminator};
 use super::fields::Span;
 use super::frame::{Frame, Framed, Framer};
 use super::glance::Glance;
 use super::lines::{LineEnd, Text, is_line_end_byte};
-use super::ranges::Piece;
 use super::skim::Skimmer;
 use super::window::{WINDOW_BYTES, Window};
 use super::{DelimitedError, Dialect, TextInput};
+use crate::cut::Piece;
 
 /// Reads records one after the other.
 pub(crate) struct RecordReader<R> {
@@ -171,8 +171,7 @@ impl<R: Read> RecordReader<R> {
         loop {
             self.window.advance(self.window.text().len());
             if !self.window.fill()? {
-                let end = self.window.start();
-                return Ok(self.window.content_offset(end));
+                return Ok(self.window.content_end());
             }
         }
     }
@@ -193,8 +192,9 @@ impl<R: Read> RecordReader<R> {
 
     /// Whether something was skipped or read.
     ///
-    /// A comment without line end at the end of the text may still be written:
-    /// it is passed over, but no position lies behind it.
+    /// A comment without line end at the end of the text may still be written,
+    /// and so may the second half of its line end: it is passed over, but no
+    /// position lies behind it.
     fn skip_comment(&mut self) -> Result<bool, DelimitedError> {
         let rest = &self.window.text()[self.window.start()..];
         let comment = self.framer.dialect().comment.as_bytes();
@@ -205,8 +205,22 @@ impl<R: Read> RecordReader<R> {
             }
             return Ok(may_begin);
         }
-        self.is_over = !self.skip_line()?;
+        let begin = self.reached;
+        self.is_over = !self.skip_line()? || self.ends_in_half_line_end();
+        if self.is_over {
+            self.reached = begin;
+        }
         Ok(true)
+    }
+
+    /// Whether the text ends where the window starts, with a CR that may be
+    /// half of a CRLF.
+    fn ends_in_half_line_end(&self) -> bool {
+        let (text, start) = (self.window.text(), self.window.start());
+        self.framer.dialect().terminator == Terminator::Any
+            && self.window.is_end()
+            && start == text.len()
+            && text.last() == Some(&b'\r')
     }
 
     /// Skips a line; false if the text ends before the line does.

@@ -5,22 +5,22 @@
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::SchemaRef;
+use arrow_schema::ArrowError;
 use ferry::batch::Batch;
 use ferry::host::settings::nearest;
 use ferry::position::{Place, Position};
 use ferry::reject::{Code, Reason, Reject};
-use ferry::schema::{Column, arrow_schema};
+use ferry::schema::Column;
 use ferry::values::{ColumnBuilder, utf8};
 use memchr::memmem;
 
 use super::{DelimitedError, Dialect, Header, Layout, Ragged, Record, RecordReader, TextInput};
+use crate::chunk::{PendingRows, reject_whole};
 use crate::wanted::{NullWords, WantedColumn};
 
 /// The rows of the next batch.
 pub(super) struct Rows {
-    schema: SchemaRef,
+    pending: PendingRows,
     columns: Vec<FoundColumn>,
     /// Names of all columns of the file; a record must have a field for each.
     names: Vec<String>,
@@ -29,8 +29,6 @@ pub(super) struct Rows {
     ragged: Ragged,
     /// What a record with the wrong number of fields may be written in.
     other_dialects: Arc<[Dialect]>,
-    places: Vec<Place>,
-    data_bytes: usize,
 }
 
 /// A wanted column that the header has.
@@ -57,25 +55,19 @@ impl Rows {
             .iter()
             .map(|delimiter| Dialect { delimiter: delimiter.clone(), ..layout.dialect.clone() });
         Ok(Self {
-            schema: arrow_schema(&asked),
+            pending: PendingRows::new(&asked),
             columns: columns.collect::<Result<_, _>>()?,
             names: header.names.clone(),
             undecodable: if is_utf8 { Code::BAD_UTF8 } else { Code::BAD_ENCODING },
             ragged: layout.ragged,
             other_dialects: other_dialects.collect(),
-            places: Vec::new(),
-            data_bytes: 0,
         })
     }
 
-    /// Number of rows.
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// Bytes of column data in these rows.
-    pub(super) fn data_bytes(&self) -> usize {
-        self.data_bytes
+    /// The rows, but for their values.
+    #[inline]
+    pub(super) fn pending(&self) -> &PendingRows {
+        &self.pending
     }
 
     /// Appends a record, or says everything that is wrong with it.
@@ -91,18 +83,9 @@ impl Rows {
         &mut self,
         start: Position,
         end: Position,
-    ) -> Result<Option<Batch>, DelimitedError> {
-        if self.places.is_empty() {
-            return Ok(None);
-        }
+    ) -> Result<Option<Batch>, ArrowError> {
         let arrays = self.columns.iter_mut().map(|column| column.builder.finish());
-        let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(self.len()));
-        let records = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)?;
-        let next_places = Vec::with_capacity(self.len());
-        let places = std::mem::replace(&mut self.places, next_places);
-        self.data_bytes = 0;
-        Ok(Some(Batch { records, places, start, end }))
+        self.pending.take_batch(start, end, arrays)
     }
 
     /// Appends a record that lies at `place`; fields that it lacks are null.
@@ -122,8 +105,7 @@ impl Rows {
         if !reasons.is_empty() {
             return Err(self.reject_fields(record, place, reasons));
         }
-        self.data_bytes += row_bytes;
-        self.places.push(place);
+        self.pending.push(place, row_bytes);
         Ok(())
     }
 
@@ -190,7 +172,7 @@ impl Rows {
 
     #[cold]
     fn reject_fields(&mut self, record: &Record<'_>, place: Place, reasons: Vec<Reason>) -> Reject {
-        let rows = self.len();
+        let rows = self.pending.len();
         for column in &mut self.columns {
             column.builder.truncate(rows);
         }
@@ -246,9 +228,4 @@ fn read_again<'a>(
 fn text_fault(field: &[u8], undecodable: &Code) -> Option<Code> {
     let code = utf8(field).err()?;
     Some(if code == Code::BAD_UTF8 { undecodable.clone() } else { code })
-}
-
-/// Refuses a record whose fields cannot be told apart.
-fn reject_whole(place: Place, code: Code) -> Reject {
-    Reject { place, reasons: vec![Reason::of_record(code)], fields: Vec::new() }
 }

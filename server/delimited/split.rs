@@ -13,10 +13,10 @@ use std::ops::Range;
 use ferry::position::Position;
 
 use super::glance::Glance;
-use super::ranges::{Piece, Ranges};
+use super::ranges::Ranges;
 use super::window::WINDOW_BYTES;
-use super::{DelimitedError, Dialect, RecordReader, TextInput};
-use crate::cut::{CutRequest, LastRecord};
+use super::{DelimitedError, Dialect, RecordReader, Terminator, TextInput};
+use crate::cut::{CutRequest, LastRecord, Piece};
 
 /// Ranges of whole records.
 #[derive(Debug)]
@@ -53,6 +53,10 @@ pub(super) fn cut_with_window<R: Read>(
     window_bytes: usize,
 ) -> Cuts {
     let unit_bytes = input.unit_bytes();
+    let input = match request.last {
+        LastRecord::Take => input,
+        LastRecord::LeaveOpen => input.of_growing(),
+    };
     let start = request.start;
     let field_count = Some(field_count);
     let mut cutter = Cutter {
@@ -66,6 +70,11 @@ pub(super) fn cut_with_window<R: Read>(
         ),
         glance: Glance::new(dialect),
         ranges: Ranges::new(request, dialect.blank_lines),
+        earlier_end: EarlierEnd {
+            offset: request.from.byte_offset,
+            may_part_line_ends: dialect.terminator == Terminator::Any,
+            unit_bytes,
+        },
         last: request.last,
         unit_bytes,
     };
@@ -92,6 +101,7 @@ struct Cutter<R> {
     /// `None` for dialects that it does not know.
     glance: Option<Glance>,
     ranges: Ranges,
+    earlier_end: EarlierEnd,
     last: LastRecord,
     /// Bytes of the content that half a line end takes.
     unit_bytes: u64,
@@ -100,10 +110,11 @@ struct Cutter<R> {
 impl<R: Read> Cutter<R> {
     /// Takes all records; returns where the next one would begin.
     fn run(&mut self) -> Result<u64, Error> {
-        let Self { records, glance, ranges, last, unit_bytes } = self;
+        let Self { records, glance, ranges, earlier_end, last, unit_bytes } = self;
         loop {
             if let Some(glance) = glance {
-                records.pass_over(glance, *unit_bytes, |piece| ranges.take(piece));
+                let take = |piece| ranges.take(earlier_end.limit(piece));
+                records.pass_over(glance, *unit_bytes, take);
             }
             let Some(record) = records.next().map_err(io_error)? else {
                 return Ok(records.position().byte_offset);
@@ -113,8 +124,32 @@ impl<R: Read> Cutter<R> {
                 return Ok(place.byte_start);
             }
             let content_end = place.byte_end - record.terminator_length() * *unit_bytes;
-            ranges.take(Piece { start: place.byte_start, content_end, end: place.byte_end });
+            let piece = Piece { start: place.byte_start, content_end, end: place.byte_end };
+            ranges.take(earlier_end.limit(piece));
         }
+    }
+}
+
+/// Where an earlier plan ended, when the content may have been shorter.
+#[derive(Debug, Clone, Copy)]
+struct EarlierEnd {
+    offset: u64,
+    /// Whether half of a CRLF ends a line by itself.
+    may_part_line_ends: bool,
+    unit_bytes: u64,
+}
+
+impl EarlierEnd {
+    /// A record, without the line end that has come since if nothing can be
+    /// read from where the plan ended in it.
+    #[inline]
+    fn limit(&self, piece: Piece) -> Piece {
+        let passed = self.offset.saturating_sub(piece.content_end);
+        if passed == 0 || self.offset >= piece.end {
+            return piece;
+        }
+        let may_go_on = self.may_part_line_ends && passed.is_multiple_of(self.unit_bytes);
+        Piece { content_end: if may_go_on { piece.content_end } else { piece.end }, ..piece }
     }
 }
 

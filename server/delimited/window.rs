@@ -66,6 +66,11 @@ impl<R: Read> Window<R> {
         self.input.content_offset(self.offset + at as u64)
     }
 
+    /// Offset of the end of the content, once all of the text is read.
+    pub(super) fn content_end(&mut self) -> u64 {
+        self.content_offset(self.filled) + self.input.waiting_bytes()
+    }
+
     /// The text, and the offsets of places in it.
     pub(super) fn split(&mut self) -> (&[u8], Offsets<'_, R>) {
         let Self { input, buffer, filled, offset, .. } = self;

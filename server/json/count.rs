@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::records::{Opened, finish_null, open};
+use super::records::open;
 use super::text::is_valid;
 use super::{Framing, JsonError, JsonLayout};
 
@@ -12,12 +12,8 @@ use super::{Framing, JsonError, JsonLayout};
 /// or `null` in place of an empty one; of records that are too large, only
 /// where they end is looked at. Lines may hold anything.
 pub(crate) fn count_records(content: impl Read, layout: &JsonLayout) -> Result<u64, JsonError> {
-    let (mut records, enclosing) = match open(content, layout)? {
-        Opened::Records(records, enclosing) => (records, enclosing),
-        Opened::Null(window, enclosing) => {
-            finish_null(window, &enclosing, layout)?;
-            return Ok(0);
-        }
+    let Some((mut records, enclosing)) = open(content, layout)? else {
+        return Ok(0);
     };
     let is_document = matches!(layout.framing, Framing::Document { .. });
     while let Some(record) = records.next()? {

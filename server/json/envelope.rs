@@ -3,7 +3,7 @@
 //! Invariants: all of it must be as JSON has it, but for the bytes of its
 //! texts, which nobody looks at; no memory is taken for values that are passed
 //! over; where they are nested deeper than the layout allows, the document is
-//! broken.
+//! broken; a name on the way to the value stands once in its object.
 
 use std::io::Read;
 
@@ -15,21 +15,21 @@ use super::{JsonError, Pointer};
 /// Most bytes that a character of a name takes in the text: `\u` and four digits.
 const ESCAPE_BYTES_MAX: usize = 6;
 
-/// What a value lies in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a value lies in, and by which name.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Enclosing {
-    Object,
+    Object(String),
     Array,
     /// An array, or an object with a number for a name.
-    Either,
+    Either(String),
 }
 
 impl Enclosing {
     /// What a pointer goes through, as far as it tells.
     pub(super) fn of(pointer: &Pointer) -> Vec<Self> {
         let kind = |part: &String| match index_of(part) {
-            Some(_) => Self::Either,
-            None => Self::Object,
+            Some(_) => Self::Either(part.clone()),
+            None => Self::Object(part.clone()),
         };
         pointer.parts().iter().map(kind).collect()
     }
@@ -47,7 +47,7 @@ pub(super) fn find_value<R: Read>(
     for part in pointer.parts() {
         let depth_left = depth_max.saturating_sub(enclosing.len() + 1);
         let (kind, is_found) = match next_byte(window)? {
-            b'{' => (Enclosing::Object, find_member(window, part, depth_left)?),
+            b'{' => (Enclosing::Object(part.clone()), find_member(window, part, depth_left)?),
             b'[' => (Enclosing::Array, find_element(window, index_of(part), depth_left)?),
             byte if begins_value(byte) => return Ok(None),
             _ => return Err(broken(window)),
@@ -70,7 +70,7 @@ pub(super) fn finish<R: Read>(
     depth_max: usize,
 ) -> Result<(), JsonError> {
     for (outer, kind) in enclosing.iter().enumerate().rev() {
-        close(window, *kind, depth_max.saturating_sub(outer + 1))?;
+        close(window, kind, depth_max.saturating_sub(outer + 1))?;
     }
     window.skip_space(u64::MAX)?;
     if window.peek()?.is_some() { Err(broken(window)) } else { Ok(()) }
@@ -127,6 +127,16 @@ fn take<R: Read>(window: &mut Window<R>, expected: u8) -> Result<(), JsonError> 
     Ok(())
 }
 
+/// Moves behind the comma that follows a value; false if `close` stands there instead.
+fn goes_on<R: Read>(window: &mut Window<R>, close: u8) -> Result<bool, JsonError> {
+    let byte = next_byte(window)?;
+    if byte == b',' {
+        window.advance(1);
+        return Ok(true);
+    }
+    if byte == close { Ok(false) } else { Err(broken(window)) }
+}
+
 /// Moves to the value of a member of the object at which the window stands.
 fn find_member<R: Read>(
     window: &mut Window<R>,
@@ -138,16 +148,14 @@ fn find_member<R: Read>(
         return Ok(false);
     }
     loop {
-        let mut name = Name::new(wanted.len() * ESCAPE_BYTES_MAX);
+        let mut name = Name::that_may_be(wanted);
         skip_name(window, &mut name)?;
         if name.is(wanted) {
             return Ok(true);
         }
         skip_value(window, depth_left)?;
-        match next_byte(window)? {
-            b',' => window.advance(1),
-            b'}' => return Ok(false),
-            _ => return Err(broken(window)),
+        if !goes_on(window, b'}')? {
+            return Ok(false);
         }
     }
 }
@@ -165,10 +173,8 @@ fn find_element<R: Read>(
     let mut index = 0;
     while wanted != Some(index) {
         skip_value(window, depth_left)?;
-        match next_byte(window)? {
-            b',' => window.advance(1),
-            b']' => return Ok(false),
-            _ => return Err(broken(window)),
+        if !goes_on(window, b']')? {
+            return Ok(false);
         }
         index += 1;
     }
@@ -192,39 +198,51 @@ fn skip_nested<R: Read>(
             skip_name(window, &mut Name::new(0))?;
         }
         skip_value(window, depth_left)?;
-        let byte = next_byte(window)?;
-        if byte != b',' && byte != close {
-            return Err(broken(window));
-        }
-        window.advance(1);
-        if byte == close {
+        if !goes_on(window, close)? {
+            window.advance(1);
             return Ok(());
         }
     }
 }
 
 /// Reads an object or an array from behind one of its values to its end.
+///
+/// What stands in an object by the same name again would be left out without a word.
 fn close<R: Read>(
     window: &mut Window<R>,
-    kind: Enclosing,
+    kind: &Enclosing,
     depth_left: usize,
 ) -> Result<(), JsonError> {
     loop {
         match next_byte(window)? {
             b',' => window.advance(1),
-            b'}' if kind != Enclosing::Array => break,
-            b']' if kind != Enclosing::Object => break,
+            b'}' if *kind != Enclosing::Array => break,
+            b']' if !matches!(kind, Enclosing::Object(_)) => break,
             _ => return Err(broken(window)),
         }
-        if kind == Enclosing::Either && next_byte(window)? == b'"' {
-            skip_string(window, &mut Name::new(0))?;
-            if next_byte(window)? != b':' {
-                // It was an element.
-                continue;
+        let byte = next_byte(window)?;
+        let byte_offset = window.offset();
+        match kind {
+            Enclosing::Object(found) => {
+                let mut name = Name::that_may_be(found);
+                skip_name(window, &mut name)?;
+                if name.is(found) {
+                    return Err(JsonError::Twice { byte_offset });
+                }
             }
-            window.advance(1);
-        } else if kind == Enclosing::Object {
-            skip_name(window, &mut Name::new(0))?;
+            Enclosing::Either(found) if byte == b'"' => {
+                let mut name = Name::that_may_be(found);
+                skip_string(window, &mut name)?;
+                if next_byte(window)? != b':' {
+                    // It was an element.
+                    continue;
+                }
+                window.advance(1);
+                if name.is(found) {
+                    return Err(JsonError::Twice { byte_offset });
+                }
+            }
+            Enclosing::Either(_) | Enclosing::Array => {}
         }
         skip_value(window, depth_left)?;
     }
@@ -339,6 +357,11 @@ impl Name {
     /// An empty name; more than so many bytes of it are of no interest.
     fn new(bytes_max: usize) -> Self {
         Self { raw: Vec::new(), bytes_max, is_cut: false }
+    }
+
+    /// An empty name, of which enough is kept to tell whether it is this one.
+    fn that_may_be(wanted: &str) -> Self {
+        Self::new(wanted.len() * ESCAPE_BYTES_MAX)
     }
 
     fn push(&mut self, raw: &[u8]) {

@@ -3,9 +3,9 @@
 //! Invariant: no text holds anything of the content, only offsets in it.
 
 use arrow_schema::ArrowError;
-use ferry::position::Position;
 
 use super::Pointer;
+use crate::chunk::RowCountDiffers;
 
 /// A content, or a range of one, that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,14 @@ pub(crate) enum JsonError {
         /// Bytes before the fault, or before the record that has it.
         byte_offset: u64,
     },
+    /// An object has a member twice that the pointer goes through.
+    #[error(
+        "the member that leads to the records stands a second time, at byte {byte_offset}: give each of the two a name of its own, or leave one out"
+    )]
+    Twice {
+        /// Bytes before its name.
+        byte_offset: u64,
+    },
     /// The pointer names nothing, or no array.
     #[error(
         "the document has no array {}: set records to the JSON pointer of the array of records, such as \"/data/items\"",
@@ -47,15 +55,8 @@ pub(crate) enum JsonError {
         pointer: Pointer,
     },
     /// The range holds other records than when it was cut.
-    #[error(
-        "the records of the range end at {found} instead of {expected}: the file has changed, plan the transfer again"
-    )]
-    RowCountDiffers {
-        /// End of the range.
-        expected: Position,
-        /// Place after the last record that was found.
-        found: Position,
-    },
+    #[error(transparent)]
+    RowCountDiffers(#[from] RowCountDiffers),
     /// Columns do not form a batch.
     #[error("cannot form a batch: {0}")]
     Arrow(#[from] ArrowError),

@@ -4,8 +4,7 @@
 //! answer to answer: documents with the same records, letter by letter, give
 //! the same bytes.
 
-use super::{Framing, JsonError, JsonLayout, cut_json};
-use super::{Pointer, read_json_header};
+use super::{Framing, JsonError, JsonLayout, Pointer, cut_json, read_json_header};
 use crate::cut::{CutRequest, LastRecord};
 
 /// The records of a whole document, and nothing else but the way to them; lines as they are.

@@ -14,12 +14,11 @@ use arrow_schema::DataType;
 use ferry::schema::{ColumnType, Precision};
 use ferry::values::{ColumnBuilder, FieldFormat};
 
-use crate::wanted::WantedColumn;
-
 use super::flatten::Flattener;
-use super::records::{Opened, finish_null, open};
+use super::records::open;
 use super::rows::Reading;
 use super::{JsonError, JsonLayout};
+use crate::wanted::WantedColumn;
 
 /// Any number of a usual size, as exact as an Arrow Decimal128 has it.
 const EXACT: ColumnType = ColumnType::Numeric(Some(Precision { precision: 38, scale: 12 }));
@@ -35,12 +34,8 @@ pub(crate) fn greatest(
     layout: &JsonLayout,
     column: &WantedColumn,
 ) -> Result<Option<String>, JsonError> {
-    let mut records = match open(content, layout)? {
-        Opened::Records(records, _) => records,
-        Opened::Null(window, enclosing) => {
-            finish_null(window, &enclosing, layout)?;
-            return Ok(None);
-        }
+    let Some((mut records, _)) = open(content, layout)? else {
+        return Ok(None);
     };
     let mut flattener = Flattener::new(once(column.column.name.as_str()), layout.depth_max);
     let reading = Reading::new(column, &flattener);

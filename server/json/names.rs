@@ -2,21 +2,26 @@
 //!
 //! Bounds: the first 1,000 records or 4 MiB are looked at; names beyond 1,600,
 //! and those of more than 1,000 bytes, are left out, as are names that are empty
-//! or hold a NUL.
+//! or hold a NUL. So are names that people have: a ledger remembers columns.
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::ops::RangeInclusive;
 
 use ferry::values::utf8;
 use ferry::wire::COLUMNS_MAX;
 
-use super::records::{Opened, Record, finish_null, open};
+use super::records::{Record, open};
 use super::text::{Members, is_valid, unescape};
 use super::{Framing, JsonError, JsonHeader, JsonKind, JsonLayout, JsonName};
 
 const RECORDS_MAX: u64 = 1000;
 const BYTES_MAX: u64 = 4 * 1024 * 1024;
 const NAME_BYTES_MAX: usize = 1000;
+/// Digits of a telephone number behind its `+`, as E.164 has them.
+const PHONE_DIGITS: RangeInclusive<usize> = 8..=15;
+/// How annotations of `OData` go on behind their `@`: they tell about columns, not people.
+const ANNOTATIONS: [&[u8]; 4] = [b"odata.", b"OData.", b"Org.OData.", b"Microsoft.Dynamics."];
 
 /// Reads the names of the first records, from the beginning of a content.
 ///
@@ -28,14 +33,8 @@ pub(crate) fn read_json_header<R: Read>(
     layout: &JsonLayout,
 ) -> Result<Option<JsonHeader>, JsonError> {
     let mut records = match open(content, layout) {
-        Ok(Opened::Records(records, _)) => records,
-        Ok(Opened::Null(window, enclosing)) => {
-            return match finish_null(window, &enclosing, layout) {
-                Ok(()) | Err(JsonError::EndsEarly { .. }) => Ok(None),
-                Err(error) => Err(error),
-            };
-        }
-        Err(JsonError::EndsEarly { .. }) => return Ok(None),
+        Ok(Some((records, _))) => records,
+        Ok(None) | Err(JsonError::EndsEarly { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     let start = records.position();
@@ -107,6 +106,9 @@ impl Names {
             let Ok(key) = unescape(member.key, &mut self.unescaped) else {
                 continue;
             };
+            if looks_personal(key) {
+                continue;
+            }
             self.joined.extend_from_slice(key);
             let value = &text[member.value.clone()];
             let object = match value.first() {
@@ -159,6 +161,26 @@ impl Names {
         };
         self.seen.into_iter().filter(is_column).map(name).collect()
     }
+}
+
+/// Whether a key tells people apart rather than columns: a mailbox, or the number of a telephone.
+fn looks_personal(key: &[u8]) -> bool {
+    let mut parts = key.splitn(2, |byte| *byte == b'@');
+    let is_mailbox =
+        parts.next().is_some_and(|user| !user.is_empty()) && parts.next().is_some_and(is_host);
+    let is_phone = key.strip_prefix(b"+").is_some_and(|digits| {
+        PHONE_DIGITS.contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+    });
+    is_mailbox || is_phone
+}
+
+/// Whether that may be the host of a mailbox: `example.org`, and no version such as `4.17.21`.
+fn is_host(text: &[u8]) -> bool {
+    let mut labels = text.rsplitn(2, |byte| *byte == b'.');
+    let is_version = labels.next().and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit);
+    let has_dot = labels.next().is_some();
+    let is_annotation = ANNOTATIONS.iter().any(|namespace| text.starts_with(namespace));
+    has_dot && !is_version && !is_annotation
 }
 
 #[cfg(test)]

@@ -1,31 +1,27 @@
-//! Turns a range of a content into chunks: a batch of typed rows, and the rejects between them.
-//!
-//! Invariants: chunks touch each other and together cover the range; the same
-//! range and start give the same rows, wherever an earlier read stopped.
+//! Turns a range of a content into chunks: its records become rows or rejects, one after the other.
 
 use std::io::Read;
 use std::ops::Range;
 
+use arrow_schema::ArrowError;
+use ferry::batch::Batch;
 use ferry::position::Position;
-use ferry::wire::BATCH_ROWS_MAX;
-
-use crate::chunk::{Chunk, REJECT_ROWS_MAX, text_bytes};
-use crate::wanted::WantedColumn;
+use ferry::reject::Reject;
 
 use super::records::Records;
 use super::rows::Rows;
 use super::window::WINDOW_BYTES;
 use super::{JsonError, JsonLayout};
+use crate::chunk::{ChunkReader, PendingRows, RowCountDiffers, RowSource};
+use crate::wanted::WantedColumn;
 
 /// Reads a range of a content.
-pub(crate) struct JsonReader<R> {
+pub(crate) type JsonReader<R> = ChunkReader<JsonRows<R>>;
+
+/// Records of a content, and the rows that they become.
+pub(crate) struct JsonRows<R> {
     records: Records<R>,
     rows: Rows,
-    batch_bytes_max: usize,
-    /// Place up to which chunks were handed out.
-    reached: Position,
-    /// End of the range.
-    end: Position,
 }
 
 impl<R: Read> JsonReader<R> {
@@ -56,58 +52,39 @@ impl<R: Read> JsonReader<R> {
     ) -> Result<Self, JsonError> {
         let Range { start, end } = range;
         if start > end {
-            return Err(JsonError::RowCountDiffers { expected: end, found: start });
+            return Err(RowCountDiffers { expected: end, found: start }.into());
         }
-        Ok(Self {
+        let source = JsonRows {
             records: Records::new(content, layout, start, end.byte_offset, window_bytes),
             rows: Rows::new(columns, layout.depth_max),
-            batch_bytes_max,
-            reached: start,
-            end,
-        })
+        };
+        Ok(Self::of(source, start..end, batch_bytes_max))
+    }
+}
+
+impl<R: Read> RowSource for JsonRows<R> {
+    type Error = JsonError;
+
+    #[inline]
+    fn next_row(&mut self) -> Result<Option<Result<(), Reject>>, JsonError> {
+        let record = self.records.next()?;
+        Ok(record.map(|record| self.rows.push(&record)))
     }
 
-    /// The next chunk; `None` at the end of the range.
-    ///
-    /// A chunk ends with the record that reaches a limit. One without rows and
-    /// rejects only covers white space.
-    pub(crate) fn next_chunk(&mut self) -> Result<Option<Chunk>, JsonError> {
-        let start = self.reached;
-        let mut rejects = Vec::new();
-        let mut reject_bytes = 0;
-        while self.rows.len() < BATCH_ROWS_MAX
-            && self.rows.data_bytes() < self.batch_bytes_max
-            && rejects.len() < REJECT_ROWS_MAX
-            && reject_bytes < self.batch_bytes_max
-        {
-            let Some(record) = self.records.next()? else {
-                break;
-            };
-            if let Err(reject) = self.rows.push(&record) {
-                reject_bytes += text_bytes(&reject);
-                rejects.push(reject);
-            }
-        }
-        let end = self.chunk_end()?;
-        if end == start {
-            return Ok(None);
-        }
-        self.reached = end;
-        let batch = self.rows.take_batch(start, end)?;
-        Ok(Some(Chunk { batch, rejects, end }))
+    fn has_next(&mut self) -> Result<bool, JsonError> {
+        self.records.has_next()
     }
 
-    /// Place after the last record; if it was the last one of the range, the
-    /// range must end there, white space aside.
-    fn chunk_end(&mut self) -> Result<Position, JsonError> {
-        let after_record = self.records.position();
-        if self.records.has_next()? {
-            return Ok(after_record);
-        }
-        let found = self.records.position();
-        if found != self.end {
-            return Err(JsonError::RowCountDiffers { expected: self.end, found });
-        }
-        Ok(found)
+    fn position(&self) -> Position {
+        self.records.position()
+    }
+
+    #[inline]
+    fn pending(&self) -> &PendingRows {
+        self.rows.pending()
+    }
+
+    fn take_batch(&mut self, start: Position, end: Position) -> Result<Option<Batch>, ArrowError> {
+        self.rows.take_batch(start, end)
     }
 }

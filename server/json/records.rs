@@ -17,14 +17,6 @@ use super::space::{count_spaces, trim_end};
 use super::window::{WINDOW_BYTES, Window};
 use super::{Framing, JsonError, JsonLayout};
 
-/// A content that was opened at its beginning.
-pub(super) enum Opened<R> {
-    /// Its records, and what their array lies in.
-    Records(Records<R>, Vec<Enclosing>),
-    /// In place of the array is `null`, at which the window stands.
-    Null(Window<R>, Vec<Enclosing>),
-}
-
 /// Reads records one after the other.
 pub(super) struct Records<R> {
     window: Window<R>,
@@ -72,12 +64,20 @@ struct Held {
     is_open: bool,
 }
 
-/// Opens a content at its beginning.
-pub(super) fn open<R: Read>(content: R, layout: &JsonLayout) -> Result<Opened<R>, JsonError> {
+/// The records of a content, and what their array lies in.
+type Opened<R> = (Records<R>, Vec<Enclosing>);
+
+/// Opens a content at its beginning: its records, and what their array lies in.
+///
+/// `None` for a document that has `null` in place of the array, and is whole.
+pub(super) fn open<R: Read>(
+    content: R,
+    layout: &JsonLayout,
+) -> Result<Option<Opened<R>>, JsonError> {
     let mut window = Window::new(content, 0, WINDOW_BYTES);
     window.skip_mark()?;
     let Framing::Document { records: pointer } = &layout.framing else {
-        return Ok(Opened::Records(Records::of(window, layout, 0, u64::MAX), Vec::new()));
+        return Ok(Some((Records::of(window, layout, 0, u64::MAX), Vec::new())));
     };
     let no_array = || JsonError::NoArray { pointer: pointer.clone() };
     let enclosing = find_value(&mut window, pointer, layout.depth_max)?.ok_or_else(no_array)?;
@@ -85,21 +85,15 @@ pub(super) fn open<R: Read>(content: R, layout: &JsonLayout) -> Result<Opened<R>
         Some(b'[') => {
             window.advance(1);
             window.skip_space(u64::MAX)?;
-            Ok(Opened::Records(Records::of(window, layout, 0, u64::MAX), enclosing))
+            Ok(Some((Records::of(window, layout, 0, u64::MAX), enclosing)))
         }
-        Some(b'n') => Ok(Opened::Null(window, enclosing)),
+        Some(b'n') => {
+            envelope::skip_value(&mut window, layout.depth_max)?;
+            envelope::finish(&mut window, &enclosing, layout.depth_max)?;
+            Ok(None)
+        }
         _ => Err(no_array()),
     }
-}
-
-/// Reads a document to its end that has `null` for its array.
-pub(super) fn finish_null<R: Read>(
-    mut window: Window<R>,
-    enclosing: &[Enclosing],
-    layout: &JsonLayout,
-) -> Result<(), JsonError> {
-    envelope::skip_value(&mut window, layout.depth_max)?;
-    envelope::finish(&mut window, enclosing, layout.depth_max)
 }
 
 impl<R: Read> Records<R> {

@@ -6,34 +6,31 @@
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::ArrowError;
 use ferry::batch::Batch;
 use ferry::position::{Place, Position};
 use ferry::reject::{Code, Reason, Reject};
-use ferry::schema::{Column, ColumnType, arrow_schema};
+use ferry::schema::{Column, ColumnType};
 use ferry::values::{ColumnBuilder, utf8};
 use ferry::wire::{COLUMNS_MAX, RECORD_BYTES_MAX};
 use memchr::memchr;
 
-use crate::wanted::{NullWords, WantedColumn};
-
 use super::flatten::{Flattener, Slot};
 use super::records::Record;
 use super::text::unescape;
+use crate::chunk::{PendingRows, reject_whole};
+use crate::wanted::{NullWords, WantedColumn};
 
 /// Most bytes of one row: those of a record, and of what columns take beside their text.
 const ROW_BYTES_MAX: usize = RECORD_BYTES_MAX + 32 * COLUMNS_MAX;
 
 /// The rows of the next batch.
 pub(super) struct Rows {
-    schema: SchemaRef,
+    pending: PendingRows,
     columns: Vec<FoundColumn>,
     flattener: Flattener,
     /// Room for a text without its escapes.
     unescaped: Vec<u8>,
-    places: Vec<Place>,
-    data_bytes: usize,
 }
 
 /// A wanted column; records need not have it.
@@ -62,24 +59,13 @@ impl Rows {
             builder: ColumnBuilder::with_format(wanted.column.column_type, &wanted.format),
         };
         let columns = columns.into_iter().map(found).collect();
-        Self {
-            schema: arrow_schema(&asked),
-            columns,
-            flattener,
-            unescaped: Vec::new(),
-            places: Vec::new(),
-            data_bytes: 0,
-        }
+        Self { pending: PendingRows::new(&asked), columns, flattener, unescaped: Vec::new() }
     }
 
-    /// Number of rows.
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// Bytes of column data in these rows.
-    pub(super) fn data_bytes(&self) -> usize {
-        self.data_bytes
+    /// The rows, but for their values.
+    #[inline]
+    pub(super) fn pending(&self) -> &PendingRows {
+        &self.pending
     }
 
     /// Appends a record, or says everything that is wrong with it.
@@ -106,8 +92,7 @@ impl Rows {
             let reasons = vec![Reason::of_record(Code::RECORD_TOO_LARGE)];
             return Err(self.reject_fields(text, place, reasons));
         }
-        self.data_bytes += row_bytes;
-        self.places.push(place);
+        self.pending.push(place, row_bytes);
         Ok(())
     }
 
@@ -117,22 +102,13 @@ impl Rows {
         start: Position,
         end: Position,
     ) -> Result<Option<Batch>, ArrowError> {
-        if self.places.is_empty() {
-            return Ok(None);
-        }
         let arrays = self.columns.iter_mut().map(|column| column.builder.finish());
-        let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(self.len()));
-        let records = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)?;
-        let next_places = Vec::with_capacity(self.len());
-        let places = std::mem::replace(&mut self.places, next_places);
-        self.data_bytes = 0;
-        Ok(Some(Batch { records, places, start, end }))
+        self.pending.take_batch(start, end, arrays)
     }
 
     #[cold]
     fn reject_fields(&mut self, text: &[u8], place: Place, reasons: Vec<Reason>) -> Reject {
-        let rows = self.places.len();
+        let rows = self.pending.len();
         let mut fields = Vec::with_capacity(self.columns.len());
         for FoundColumn { reading, builder } in &mut self.columns {
             builder.truncate(rows);
@@ -218,10 +194,4 @@ impl Reading {
     fn slot(&self, flattener: &Flattener) -> Slot {
         self.number.map_or(Slot::Absent, |number| flattener.slot(number))
     }
-}
-
-/// Refuses a record whose fields cannot be told apart.
-#[cold]
-fn reject_whole(place: Place, code: Code) -> Reject {
-    Reject { place, reasons: vec![Reason::of_record(code)], fields: Vec::new() }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ferry::host::token::{TokenDigest, bearer, holder};
 use tonic::metadata::MetadataMap;
@@ -12,7 +13,8 @@ use tonic::{Extensions, Request, Status};
 
 use crate::catalog::dataset::DatasetName;
 use crate::error::RequestError;
-use crate::service::status::refuse;
+use crate::service::allowance::LineAllowance;
+use crate::service::status::turn_away;
 use crate::settings::Token;
 
 /// Lets requests pass that may, and notes in them who asks.
@@ -20,6 +22,8 @@ use crate::settings::Token;
 pub(super) struct Access {
     /// Who may ask; empty if anyone may.
     callers: Arc<[(TokenDigest, Caller)]>,
+    /// What refusals may write to the log.
+    lines: Arc<LineAllowance>,
 }
 
 /// Who asks.
@@ -60,7 +64,8 @@ impl Access {
                 .map_or(Readable::All, |datasets| Readable::These(Arc::new(datasets)));
             (token.sha256, Caller { name: token.name.into(), datasets })
         };
-        Self { callers: tokens.into_iter().map(caller).collect() }
+        let callers = tokens.into_iter().map(caller).collect();
+        Self { callers, lines: Arc::new(LineAllowance::new(Instant::now())) }
     }
 
     fn identify(&self, metadata: &MetadataMap) -> Result<Caller, RequestError> {
@@ -75,7 +80,10 @@ impl Access {
 
 impl Interceptor for Access {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let caller = self.identify(request.metadata()).map_err(|error| refuse(&error))?;
+        let peer = request.remote_addr();
+        let caller = self
+            .identify(request.metadata())
+            .map_err(|error| turn_away(&error, peer, &self.lines))?;
         request.extensions_mut().insert(caller);
         Ok(request)
     }

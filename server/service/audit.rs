@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use ferry::position::{Position, Split};
 
+use crate::service::status::shortened_name;
+
 /// What one caller reads of one split.
 pub(super) struct StreamAudit {
     caller: Arc<str>,
@@ -37,7 +39,7 @@ impl StreamAudit {
             caller,
             peer,
             dataset: split.dataset.clone(),
-            file: split.file.clone(),
+            file: shortened_name(&split.file).into_owned(),
             start,
             began: Instant::now(),
             end: start,

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use ferry::host::pem;
+use ferry::host::pem::{self, PemContent};
 use ferry::host::shutdown::Shutdown;
 use ferry::wire::MESSAGE_BYTES_MAX;
 use ferry::wire::generated::FILE_DESCRIPTOR_SET;
 use ferry::wire::generated::transfer_service_server::TransferServiceServer;
 use tokio::net::TcpListener;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
@@ -17,6 +17,7 @@ use tonic_reflection::server::{Builder as ReflectionBuilder, Error as Reflection
 
 use crate::catalog::Catalog;
 use crate::error::{ServerError, with_causes};
+use crate::service::accept::connections;
 use crate::service::access::Access;
 use crate::service::transfer::Transfer;
 use crate::settings::{Settings, TlsFiles};
@@ -35,6 +36,7 @@ pub(crate) struct PreparedServer {
     router: Router,
     health: HealthReporter,
     scheme: &'static str,
+    connections_max: usize,
     drain: Duration,
     shutdown: Shutdown,
 }
@@ -44,7 +46,7 @@ pub(crate) async fn prepare(
     settings: Settings,
     shutdown: Shutdown,
 ) -> Result<PreparedServer, ServerError> {
-    let Settings { listen, drain, streams_max, tls, tokens, datasets } = settings;
+    let Settings { listen, drain, connections_max, streams_max, tls, tokens, datasets } = settings;
     if tls.is_none() && !listen.ip().is_loopback() {
         tracing::warn!(%listen, "no [tls]: records and tokens cross the network in the clear");
     }
@@ -65,7 +67,7 @@ pub(crate) async fn prepare(
         .add_service(InterceptedService::new(reflection_v1, access.clone()))
         .add_service(InterceptedService::new(reflection_v1alpha, access));
     let scheme = if tls.is_some() { "https" } else { "http" };
-    Ok(PreparedServer { router, health, scheme, drain, shutdown })
+    Ok(PreparedServer { router, health, scheme, connections_max, drain, shutdown })
 }
 
 /// Refuses certificates that cannot be served with.
@@ -81,7 +83,7 @@ impl PreparedServer {
 
     /// Serves until the shutdown is requested and the open streams have ended.
     pub(crate) async fn serve(self, listener: TcpListener) -> Result<(), ServerError> {
-        let Self { router, health, drain, shutdown, .. } = self;
+        let Self { router, health, connections_max, drain, shutdown, .. } = self;
         let mut stop = shutdown.clone();
         let stopping = async move {
             stop.requested().await;
@@ -89,8 +91,7 @@ impl PreparedServer {
                 health.set_service_status(name, ServingStatus::NotServing).await;
             }
         };
-        let incoming =
-            TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
+        let incoming = connections(listener, connections_max);
         tokio::select! {
             outcome = router.serve_with_incoming_shutdown(incoming, stopping) => {
                 outcome.map_err(|error| ServerError::Transport(with_causes(&error)))
@@ -120,10 +121,13 @@ fn server(tls: Option<&TlsFiles>) -> Result<Server, ServerError> {
     let Some(files) = tls else {
         return Ok(server);
     };
-    let identity = Identity::from_pem(pem::read(&files.cert_file)?, pem::read(&files.key_file)?);
+    let certificates = pem::read(&files.cert_file, PemContent::Certificates)?;
+    let key = pem::read(&files.key_file, PemContent::PrivateKey)?;
+    let identity = Identity::from_pem(certificates, key);
     let mut tls = ServerTlsConfig::new().identity(identity).timeout(TLS_HANDSHAKE_TIMEOUT);
     if let Some(client_ca_file) = &files.client_ca_file {
-        tls = tls.client_ca_root(Certificate::from_pem(pem::read(client_ca_file)?));
+        let authorities = pem::read(client_ca_file, PemContent::Certificates)?;
+        tls = tls.client_ca_root(Certificate::from_pem(authorities));
     }
     server.tls_config(tls).map_err(|error| ServerError::Tls(with_causes(&error)))
 }

@@ -1,28 +1,80 @@
 //! Turns a request error into the gRPC status that the client sees, with a stable reason.
 //!
-//! Invariant: this is the only place that does so, and it logs each refusal once.
+//! Invariants: this is the only place that does so, and it logs each refusal once,
+//! or counts it if those who are not let in come too often; neither status nor
+//! line is long, whatever names a caller sends.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use ferry::wire::ERROR_DOMAIN;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::error::RequestError;
+use crate::service::allowance::LineAllowance;
+
+/// Longest text of a status, in bytes. A status travels in headers, percent-encoded
+/// and once more in its details, and some clients take no more than 8 KiB of those.
+const TEXT_BYTES_MAX: usize = 1024;
+/// Longest name that is told again as a caller sent it, in bytes.
+const NAME_BYTES_MAX: usize = 512;
+/// Stands for what was left out.
+const GAP: &str = " … ";
 
 /// Logs a refusal and turns it into a status.
 pub(super) fn refuse(error: &RequestError) -> Status {
     let (code, reason) = kind(error);
-    // Quoted: names in it may be a caller's own words, line ends included.
     let text = error.to_string();
+    let text = shortened(&text, TEXT_BYTES_MAX);
     let is_fault = code == Code::Internal || matches!(error, RequestError::FileUnreadable { .. });
+    // Quoted: names in it may be a caller's own words, line ends included.
     if is_fault {
         tracing::error!(reason, error = ?text, "request failed");
     } else {
         tracing::info!(reason, error = ?text, "request refused");
     }
+    status(error, &text)
+}
+
+/// The same of someone who is not let in. The log says where they are; of too many, how many more came.
+pub(super) fn turn_away(
+    error: &RequestError,
+    peer: Option<SocketAddr>,
+    lines: &LineAllowance,
+) -> Status {
+    let text = error.to_string();
+    if let Some(left_out) = lines.take_line(Instant::now()) {
+        let (_, reason) = kind(error);
+        let peer = peer.map(tracing::field::display);
+        tracing::info!(reason, peer, left_out, error = ?text, "request refused");
+    }
+    status(error, &text)
+}
+
+fn status(error: &RequestError, text: &str) -> Status {
+    let (code, reason) = kind(error);
     let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, metadata(error));
     Status::with_error_details(code, text, details)
+}
+
+/// A name as it may be told again: of a longer one, the beginning and the end.
+pub(super) fn shortened_name(name: &str) -> Cow<'_, str> {
+    shortened(name, NAME_BYTES_MAX)
+}
+
+/// A text of at most so many bytes: of a longer one, the beginning and the end,
+/// which says what to do.
+fn shortened(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return Cow::Borrowed(text);
+    }
+    let side_bytes = bytes_max.saturating_sub(GAP.len()) / 2;
+    let beginning = &text[..text.floor_char_boundary(side_bytes)];
+    let end = &text[text.ceil_char_boundary(text.len() - side_bytes)..];
+    Cow::Owned([beginning, GAP, end].concat())
 }
 
 /// The code, and the reason that programs may rely on.
@@ -91,7 +143,8 @@ fn metadata(error: &RequestError) -> HashMap<String, String> {
         | RequestError::Stopping
         | RequestError::Internal(_) => Vec::new(),
     };
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    let told = |(key, name): (&str, &String)| (key.to_owned(), shortened_name(name).into_owned());
+    pairs.into_iter().map(told).collect()
 }
 
 #[cfg(test)]
@@ -114,6 +167,22 @@ mod tests {
         let info = status.get_details_error_info().expect("it has an ErrorInfo");
         assert_eq!((info.domain.as_str(), info.reason.as_str()), ("ferry", "COLUMN_NOT_FOUND"));
         assert_eq!(info.metadata.get("column").map(String::as_str), Some("emial"));
+    }
+
+    #[test]
+    fn names_that_are_long_are_cut_in_the_middle() {
+        let name = ["begin", &"ä".repeat(100_000), "end"].concat();
+        let error = RequestError::DatasetNotFound { dataset: name, hint: "the hint".to_owned() };
+        let status = refuse(&error);
+        assert!(status.message().len() <= TEXT_BYTES_MAX, "{} bytes", status.message().len());
+        assert!(status.message().starts_with("no dataset \"begin"));
+        assert!(status.message().ends_with("end\" here: the hint"));
+        let info = status.get_details_error_info().expect("it has an ErrorInfo");
+        let name = &info.metadata["dataset"];
+        assert!(name.len() <= NAME_BYTES_MAX && name.len() > NAME_BYTES_MAX - 10);
+        assert!(name.starts_with("beginä") && name.ends_with("äend") && name.contains(GAP));
+        // What other headers need has room beside it.
+        assert!(status.details().len() * 4 / 3 + status.message().len() * 3 < 7 * 1024);
     }
 
     #[test]

@@ -31,6 +31,10 @@ use crate::source::{ReadRequest, SplitReader};
 /// Largest batch of rows in bytes of column data: a small integer takes up to
 /// seven times its size as a typed value, and the message must stay in bounds.
 const ROWS_BATCH_BYTES_MAX: u64 = 512 * 1024;
+/// Messages that a stream may be ahead of its receiver.
+const MESSAGES_AHEAD_MAX: usize = 4;
+/// Column data in them.
+const BYTES_AHEAD_MAX: usize = 4 * 1024 * 1024;
 /// Most rejects of one message.
 const REJECTS_MAX: usize = 1000;
 /// A message of rejects ends with the one that would take it over this size.
@@ -56,6 +60,16 @@ pub(super) fn batch_bytes_max(asked: u64, encoding: Encoding) -> usize {
         _ => asked.clamp(BATCH_BYTES_MIN, largest),
     };
     usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// How many messages a stream may be ahead of its receiver; each stream that nobody
+/// reads holds so many.
+pub(super) fn messages_ahead(batch_bytes_max: usize, encoding: Encoding) -> usize {
+    match encoding {
+        Encoding::ArrowIpc => (BYTES_AHEAD_MAX / batch_bytes_max).clamp(1, MESSAGES_AHEAD_MAX),
+        // A boolean takes one byte in a column, and thirty-two as a typed value.
+        Encoding::Rows | Encoding::Unspecified => 1,
+    }
 }
 
 /// Sends the batches of one split; runs on a thread that may block.
@@ -280,5 +294,12 @@ mod tests {
         assert_eq!(batch_bytes_max(1, Encoding::ArrowIpc), 64 << 10);
         assert_eq!(batch_bytes_max(u64::MAX, Encoding::ArrowIpc), 4 << 20);
         assert_eq!(batch_bytes_max(0, Encoding::Rows), 512 << 10);
+    }
+
+    #[test]
+    fn the_larger_the_batches_the_fewer_are_ahead() {
+        let ahead = |bytes| messages_ahead(bytes, Encoding::ArrowIpc);
+        assert_eq!((ahead(64 << 10), ahead(1 << 20), ahead(2 << 20), ahead(4 << 20)), (4, 4, 2, 1));
+        assert_eq!(messages_ahead(64 << 10, Encoding::Rows), 1);
     }
 }

@@ -1,7 +1,8 @@
 //! Answers the calls of `ferry.v1.TransferService`.
 //!
 //! Invariants: what a caller may not read is answered as if it were not there;
-//! files are read on threads that may block; no answer depends on the calls before.
+//! files are read on threads that may block, of which a bounded number is at work;
+//! no answer depends on the calls before.
 
 use std::sync::Arc;
 
@@ -28,14 +29,12 @@ use crate::service::audit::StreamAudit;
 use crate::service::page::Page;
 use crate::service::plan::{plan_message, plan_request};
 use crate::service::status::refuse;
-use crate::service::stream::{BatchStream, Message, batch_bytes_max};
+use crate::service::stream::{BatchStream, Message, batch_bytes_max, messages_ahead};
 use crate::source::ReadRequest;
 
-/// Messages that a stream may be ahead of its receiver.
-const MESSAGES_AHEAD_MAX: usize = 4;
-/// Plans of files that are made at the same time, and plans of APIs, which take
-/// as long as those like; further ones wait.
-const PLANS_MAX: usize = 4;
+/// Lists that are made at the same time, plans of files, and requests at APIs, which
+/// take as long as those like. Further ones wait, and cost no thread until then.
+const TURNS_MAX: usize = 4;
 /// Dataset names in an error text.
 const NAMES_MAX: usize = 10;
 
@@ -44,6 +43,7 @@ pub(super) struct Transfer {
     catalog: Arc<Catalog>,
     streams_max: usize,
     streams: Arc<Semaphore>,
+    lists: Arc<Semaphore>,
     plans: Arc<Semaphore>,
     fetches: Arc<Semaphore>,
     shutdown: Shutdown,
@@ -55,8 +55,9 @@ impl Transfer {
             catalog: Arc::new(catalog),
             streams_max,
             streams: Arc::new(Semaphore::new(streams_max)),
-            plans: Arc::new(Semaphore::new(PLANS_MAX)),
-            fetches: Arc::new(Semaphore::new(PLANS_MAX)),
+            lists: Arc::new(Semaphore::new(TURNS_MAX)),
+            plans: Arc::new(Semaphore::new(TURNS_MAX)),
+            fetches: Arc::new(Semaphore::new(TURNS_MAX)),
             shutdown,
         }
     }
@@ -65,14 +66,6 @@ impl Transfer {
     fn dataset(&self, caller: &Caller, name: &str) -> Result<Arc<Dataset>, Status> {
         let allowed = self.catalog.find(name).filter(|dataset| caller.may_read(&dataset.name));
         allowed.cloned().ok_or_else(|| refuse(&self.dataset_not_found(caller, name)))
-    }
-
-    /// What holds back how many requests are at a dataset.
-    fn turns(&self, dataset: &Dataset) -> Arc<Semaphore> {
-        match &dataset.origin {
-            Origin::Files(_) => self.plans.clone(),
-            Origin::Api(_) => self.fetches.clone(),
-        }
     }
 
     fn dataset_not_found(&self, caller: &Caller, name: &str) -> RequestError {
@@ -86,14 +79,19 @@ impl Transfer {
         RequestError::DatasetNotFound { dataset: name.to_owned(), hint }
     }
 
-    /// Does work on a thread that may block; it is told when nobody waits any more.
+    /// Does work on a thread that may block, when its turn has come; it is told when
+    /// nobody waits any more.
     async fn answer<T: Send + 'static>(
         &self,
+        turns: &Arc<Semaphore>,
         work: impl FnOnce(IsUnwanted<'_>) -> Result<T, RequestError> + Send + 'static,
     ) -> Result<Response<T>, Status> {
+        let permit = turns.clone().acquire_owned().await;
         let shutdown = self.shutdown.clone();
         let (answer, answered) = oneshot::channel();
         spawn_blocking(move || {
+            // Held by the thread: it may go on for a moment when the caller is gone.
+            let _permit = permit;
             let outcome = work(&|| answer.is_closed() || shutdown.is_requested());
             // A caller that is gone misses nothing.
             let _ = answer.send(outcome);
@@ -119,9 +117,15 @@ impl TransferService for Transfer {
         let readable = self.catalog.datasets().filter(|dataset| caller.may_read(&dataset.name));
         let (datasets, next_page_token) =
             page.cut(readable.cloned().collect(), |dataset| dataset.name.to_string());
-        self.answer(move |_| {
-            let datasets = datasets.iter().map(|dataset| summary(dataset)).collect();
-            Ok(proto::ListDatasetsResponse { datasets, next_page_token })
+        self.answer(&self.lists, move |is_unwanted| {
+            let mut summaries = Vec::with_capacity(datasets.len());
+            for dataset in &datasets {
+                if is_unwanted() {
+                    return Err(RequestError::Stopping);
+                }
+                summaries.push(summary(dataset));
+            }
+            Ok(proto::ListDatasetsResponse { datasets: summaries, next_page_token })
         })
         .await
     }
@@ -135,13 +139,12 @@ impl TransferService for Transfer {
         let dataset = self.dataset(&caller, &request.name)?;
         let page =
             Page::new(request.page_size, request.page_token).map_err(|error| refuse(&error))?;
-        // Of an API, a page may have to be fetched first.
-        let permit = match &dataset.origin {
-            Origin::Files(_) => None,
-            Origin::Api(_) => Some(self.fetches.clone().acquire_owned().await),
+        let turns = match &dataset.origin {
+            Origin::Files(_) => &self.lists,
+            // A page may have to be fetched first.
+            Origin::Api(_) => &self.fetches,
         };
-        self.answer(move |is_unwanted| {
-            let _permit = permit;
+        self.answer(turns, move |is_unwanted| {
             let files = sources_to_describe(&dataset, is_unwanted)?;
             let description = describe(&dataset, &files)?;
             let (files, next_page_token) = page.cut(files, |file| file.name.clone());
@@ -163,10 +166,11 @@ impl TransferService for Transfer {
         let dataset = self.dataset(&caller, &request.dataset)?;
         let request = plan_request(&dataset, request).map_err(|error| refuse(&error))?;
         let catalog = self.catalog.clone();
-        let permit = self.turns(&dataset).acquire_owned().await;
-        self.answer(move |is_unwanted| {
-            // Held by the thread: it may go on for a moment when the caller is gone.
-            let _permit = permit;
+        let turns = match &dataset.origin {
+            Origin::Files(_) => &self.plans,
+            Origin::Api(_) => &self.fetches,
+        };
+        self.answer(turns, move |is_unwanted| {
             let plan = plan(&dataset, request, &catalog.scans, is_unwanted)?;
             plan_message(&dataset, plan)
         })
@@ -192,7 +196,7 @@ impl TransferService for Transfer {
         let Ok(permit) = self.streams.clone().try_acquire_owned() else {
             return Err(refuse(&RequestError::TooManyStreams { max: self.streams_max }));
         };
-        let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD_MAX);
+        let (sender, receiver) = mpsc::channel(messages_ahead(request.batch_bytes_max, encoding));
         let stream = BatchStream {
             catalog: self.catalog.clone(),
             dataset,
@@ -267,4 +271,30 @@ fn read_request(
     let split = Split::try_from(split)?;
     let position = request.position.map_or(split.start, Position::from);
     Ok(ReadRequest { split, position, columns: dataset.wanted(request.columns)?, batch_bytes_max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::dataset::tests::dataset;
+    use crate::service::access::Access;
+    use ferry::host::shutdown;
+    use tonic::Code;
+    use tonic::service::Interceptor as _;
+
+    #[tokio::test]
+    async fn a_list_that_nobody_waits_for_does_not_keep_its_turn() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let catalog = Catalog::new(vec![dataset(folder.path(), &[("uid", "bigint")])]);
+        let (trigger, shutdown) = shutdown::channel();
+        let transfer = Transfer::new(catalog, 1, shutdown);
+        let request = || {
+            let request = Access::new(Vec::new()).call(Request::new(())).expect("anyone may ask");
+            request.map(|()| proto::ListDatasetsRequest::default())
+        };
+        assert!(transfer.list_datasets(request()).await.is_ok());
+        trigger.request();
+        let refusal = transfer.list_datasets(request()).await.expect_err("it is broken off");
+        assert_eq!(refusal.code(), Code::Unavailable);
+    }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferry::host::pem;
+use ferry::host::pem::{self, PemContent};
 use ferry::host::settings::{ByteSize, Secret, Span, beside, expand};
 use ferry::schema::{Column, ColumnType};
 use serde::Deserialize;
@@ -292,7 +292,7 @@ fn incremental(
 }
 
 fn authorities(file: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let text = pem::read(file).map_err(|error| format!("ca_file: {error}"))?;
+    let text = pem::read(file, PemContent::Certificates).map_err(|error| format!("ca_file: {error}"))?;
     let unusable = || format!("ca_file: {} holds no certificate that can be read", file.display());
     let mut certificates = Vec::new();
     for item in parse_pem(&text) {

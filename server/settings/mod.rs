@@ -33,6 +33,10 @@ pub(crate) use crate::settings::tokens::Token;
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:7443";
 const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
+/// With the default of streams, their files fit into the 1024 descriptors that
+/// most systems give a process.
+const CONNECTIONS_DEFAULT: usize = 256;
+const CONNECTIONS_MAX: usize = 4096;
 const STREAMS_DEFAULT: usize = 64;
 /// Each stream holds a thread, and Tokio's own limit on those is 512.
 const STREAMS_MAX: usize = 256;
@@ -43,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// How long open streams may take to end.
     pub(crate) drain: Duration,
+    /// Most connections at once.
+    pub(crate) connections_max: usize,
     /// Most streams at once.
     pub(crate) streams_max: usize,
     pub(crate) tls: Option<TlsFiles>,
@@ -82,6 +88,7 @@ struct RawSettings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawLimits {
+    connections_max: Option<usize>,
     streams_max: Option<usize>,
 }
 
@@ -114,10 +121,10 @@ fn validate(raw: RawSettings, path: &Path, listen: Option<SocketAddr>) -> Result
             "listen = \"{listen}\" is open to the network without [tls]: add [tls], listen on 127.0.0.1, or write insecure = true if the network is trusted"
         ));
     }
+    let connections_max = raw.limits.connections_max.unwrap_or(CONNECTIONS_DEFAULT);
+    check_limit("connections_max", connections_max, CONNECTIONS_MAX)?;
     let streams_max = raw.limits.streams_max.unwrap_or(STREAMS_DEFAULT);
-    if !(1..=STREAMS_MAX).contains(&streams_max) {
-        return Err(format!("limits.streams_max = {streams_max}: write 1 to {STREAMS_MAX}"));
-    }
+    check_limit("streams_max", streams_max, STREAMS_MAX)?;
     let root = find_root(&beside(path, raw.root.as_deref().unwrap_or(Path::new("."))))?;
     let spool = spool(raw.spool, &root)?;
     let around = Surroundings { settings_file: path, root: &root, spool: &spool };
@@ -126,11 +133,17 @@ fn validate(raw: RawSettings, path: &Path, listen: Option<SocketAddr>) -> Result
     Ok(Settings {
         listen,
         drain: raw.drain.map_or(DRAIN_DEFAULT, |Span(drain)| drain),
+        connections_max,
         streams_max,
         tls: raw.tls.map(|tls| tls_files(tls, path)),
         tokens: validate_tokens(raw.token, &names)?,
         datasets,
     })
+}
+
+fn check_limit(name: &str, value: usize, max: usize) -> Result<(), String> {
+    let is_allowed = (1..=max).contains(&value);
+    if is_allowed { Ok(()) } else { Err(format!("limits.{name} = {value}: write 1 to {max}")) }
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {

@@ -25,7 +25,8 @@ fn refusal(text: &str) -> String {
 fn what_is_left_out_has_a_default() {
     let settings = load(DATASET).expect("it is valid");
     assert_eq!(settings.listen.to_string(), "127.0.0.1:7443");
-    assert_eq!((settings.drain, settings.streams_max), (Duration::from_secs(30), 64));
+    assert_eq!(settings.drain, Duration::from_secs(30));
+    assert_eq!((settings.connections_max, settings.streams_max), (256, 64));
     assert!(settings.tls.is_none() && settings.tokens.is_empty());
     let dataset = &settings.datasets[0];
     assert_eq!(*dataset.layout(), Layout::default());
@@ -38,13 +39,14 @@ fn everything_can_be_said() {
     let sha256 = "0f".repeat(32);
     let settings = load(&format!(
         "listen = \"0.0.0.0:1\"\nroot = \".\"\ndrain = \"5s\"\n\
-         [limits]\nstreams_max = 3\n\
+         [limits]\nconnections_max = 7\nstreams_max = 3\n\
          [tls]\ncert_file = \"a.pem\"\nkey_file = \"/b.key\"\nclient_ca_file = \"c.pem\"\n\
          [[token]]\nname = \"loader\"\nsha256 = \"{sha256}\"\ndatasets = [\"customers\"]\n\
          {DATASET}description = \"d\"\ndelimiter = \"\\t\"\n\
          [dataset.columns]\nsigned = \"date\"\n"
     ))
     .expect("it is valid");
+    assert_eq!((settings.connections_max, settings.streams_max), (7, 3));
     let tls = settings.tls.expect("it is there");
     assert!(tls.cert_file.ends_with("a.pem") && tls.cert_file.is_absolute());
     assert_eq!(tls.key_file, Path::new("/b.key"));
@@ -78,6 +80,7 @@ fn what_cannot_be_served_is_refused_with_a_reason() {
         (format!("root = \"server.toml\"\n{DATASET}"), "not a folder"),
         (format!("drain = \"soon\"\n{DATASET}"), "not a duration"),
         (format!("{DATASET}[limits]\nstreams_max = 0\n"), "write 1 to 256"),
+        (format!("{DATASET}[limits]\nconnections_max = 4097\n"), "write 1 to 4096"),
     ];
     for (text, expected) in cases {
         let refusal = refusal(&text);
@@ -97,6 +100,10 @@ fn tokens_are_checked() {
     assert!(refusal(&unknown).contains("names dataset \"orders\""));
     let twice = token(&format!("{good}\n[[token]]\nname = \"loader\"\n{good}"));
     assert!(refusal(&twice).contains("written twice"));
+    let same = token(&format!("{good}\n[[token]]\nname = \"other\"\n{good}"));
+    assert!(refusal(&same).contains("tokens \"loader\" and \"other\" have one sha256"));
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert!(refusal(&token(&format!("sha256 = \"{empty}\""))).contains("empty text"));
 }
 
 /// The dataset with these keys.

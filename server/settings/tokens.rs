@@ -31,7 +31,7 @@ pub(super) fn validate_tokens(
     datasets: &BTreeSet<&DatasetName>,
 ) -> Result<Vec<Token>, String> {
     let mut names = BTreeSet::new();
-    let mut tokens = Vec::with_capacity(raw.len());
+    let mut tokens: Vec<Token> = Vec::with_capacity(raw.len());
     for raw in raw {
         let RawToken { name, sha256, datasets: readable } = raw;
         if name.is_empty() || !names.insert(name.clone()) {
@@ -39,6 +39,17 @@ pub(super) fn validate_tokens(
         }
         let sha256 =
             sha256.parse::<TokenDigest>().map_err(|error| format!("token \"{name}\": {error}"))?;
+        if sha256.matches(&TokenDigest::of("")) {
+            return Err(format!(
+                "token \"{name}\": sha256 is that of an empty text, which anybody could send: make a token first"
+            ));
+        }
+        if let Some(same) = tokens.iter().find(|token| token.sha256.matches(&sha256)) {
+            let first = &same.name;
+            return Err(format!(
+                "tokens \"{first}\" and \"{name}\" have one sha256, and nobody could tell which is meant: make another token"
+            ));
+        }
         let readable = match readable {
             None => None,
             Some(readable) => Some(validate_readable(&name, &readable, datasets)?),

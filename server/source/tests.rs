@@ -10,6 +10,7 @@ use encoding_rs::UTF_16LE;
 use flate2::write::GzEncoder;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 use tempfile::TempDir;
 
 const CONTENT: &str = "uid\n10\n20\n30\n";
@@ -24,10 +25,22 @@ fn planned_as(
     content: &[u8],
     declare: impl FnOnce(&mut Dataset),
 ) -> (TempDir, Arc<Catalog>, Split) {
+    planned_in("a.csv", content, |folder| {
+        let mut dataset = dataset(folder, &[("uid", "bigint")]);
+        declare(&mut dataset);
+        dataset
+    })
+}
+
+/// A file of this name and content, in a dataset of the folder that it lies in.
+fn planned_in(
+    name: &str,
+    content: &[u8],
+    dataset_of: impl FnOnce(&Path) -> Dataset,
+) -> (TempDir, Arc<Catalog>, Split) {
     let folder = tempfile::tempdir().expect("temporary folder");
-    std::fs::write(folder.path().join("a.csv"), content).expect("file is written");
-    let mut dataset = dataset(folder.path(), &[("uid", "bigint")]);
-    declare(&mut dataset);
+    std::fs::write(folder.path().join(name), content).expect("file is written");
+    let dataset = dataset_of(folder.path());
     let request = PlanRequest::default();
     let plan = plan(&dataset, request, &ScanCache::default(), &|| false).expect("it is planned");
     let file = &plan.files[0];

@@ -22,16 +22,17 @@ pub enum Level {
 
 impl Level {
     /// The level for ferry's own code; libraries only warn, because at `trace`
-    /// they write a line for each frame of the wire.
+    /// they write a line for each frame of the wire. HTTP/2 does not even warn: any
+    /// stranger could fill a disk with frames that it warns of.
     fn filter(self) -> EnvFilter {
         let own = match self {
             Self::Error => return EnvFilter::new("error"),
-            Self::Warn => return EnvFilter::new("warn"),
+            Self::Warn => "warn",
             Self::Info => "info",
             Self::Debug => "debug",
             Self::Trace => "trace",
         };
-        EnvFilter::new(format!("warn,ferry={own},ferry_client={own},ferry_server={own}"))
+        EnvFilter::new(format!("warn,h2=error,ferry={own},ferry_client={own},ferry_server={own}"))
     }
 }
 

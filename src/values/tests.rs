@@ -8,28 +8,8 @@ use proptest::prelude::*;
 use super::{ColumnBuilder, FieldFormat, FormatWords, Percent, text_of};
 use crate::reject::Code;
 use crate::schema::ColumnType;
+use crate::schema::tests::TYPE_NAMES;
 
-const TYPES: [&str; 19] = [
-    "text",
-    "varchar(3)",
-    "boolean",
-    "smallint",
-    "integer",
-    "bigint",
-    "real",
-    "double precision",
-    "numeric",
-    "numeric(15,2)",
-    "numeric(50,2)",
-    "date",
-    "time",
-    "timestamp",
-    "timestamptz",
-    "uuid",
-    "jsonb",
-    "bytea",
-    "varchar",
-];
 const FIELDS: [&str; 16] = [
     "",
     " ",
@@ -108,7 +88,7 @@ fn text(value: &str) -> Result<Option<String>, Code> {
 #[test]
 fn a_plain_format_is_none() {
     let fields = FIELDS.map(str::as_bytes);
-    for name in TYPES {
+    for name in TYPE_NAMES {
         let column_type = column_type(name);
         let plain = ColumnBuilder::with_format(column_type, &FieldFormat::default());
         let without = ColumnBuilder::new(column_type);
@@ -118,7 +98,7 @@ fn a_plain_format_is_none() {
 
 #[test]
 fn clean_fields_are_read_as_others() {
-    for name in TYPES {
+    for name in TYPE_NAMES {
         let mut clean = ColumnBuilder::new(column_type(name));
         let mut other = ColumnBuilder::new(column_type(name));
         let mut rows = 0;

@@ -1,6 +1,7 @@
 //! A stop that was asked for: the programs end in order and in time, and the next run goes on.
 
 use std::fmt::Write as _;
+use std::net::TcpStream;
 use std::time::Instant;
 
 use ferry::wire::generated as proto;
@@ -167,4 +168,14 @@ async fn a_stream_that_nobody_reads_does_not_hold_the_server_back() {
     let _ = server.process.finish_within(20).expect_code(0);
     assert!(begun.elapsed().as_secs() < 10, "took {:?}", begun.elapsed());
     drop(stream);
+}
+
+#[test]
+fn a_connection_that_says_nothing_does_not_hold_the_server_back() {
+    let (_source, server) = numbers("drain = \"5m\"");
+    let silent = TcpStream::connect(server.address()).unwrap();
+
+    server.process.signal("TERM");
+    let _ = server.process.finish_within(30).expect_code(0);
+    drop(silent);
 }

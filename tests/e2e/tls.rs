@@ -1,6 +1,7 @@
 //! Who may read: certificates on both sides, and bearer tokens.
 
 use std::path::Path;
+use std::time::Instant;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use sha2::{Digest as _, Sha256};
@@ -12,7 +13,7 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
-use crate::hosts::{Outcome, Server, Source, finish, run};
+use crate::hosts::{Outcome, Server, Source, finish, run, wait_for};
 use crate::postgres::Database;
 
 const TOKEN: &str = "a-token-that-nobody-guesses";
@@ -134,6 +135,30 @@ fn a_token_is_needed_where_one_is_configured() {
     assert_eq!(database.count("people"), 2);
     assert!(!server.process.stderr().contains(TOKEN), "the server logs the token");
     assert!(!database.dump().contains(TOKEN), "the ledger holds the token");
+}
+
+#[tokio::test]
+async fn whoever_guesses_tokens_leaves_an_address_in_the_log_and_does_not_fill_it() {
+    let source = people(&token_settings(""));
+    let server = source.start();
+    let channel = Endpoint::from_shared(server.url().to_owned()).unwrap().connect().await.unwrap();
+
+    let begun = Instant::now();
+    for _ in 0..200 {
+        reflect(channel.clone(), Some("some-other-token")).await.unwrap_err();
+    }
+    let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap();
+
+    let refusals = || {
+        let log = server.process.stderr();
+        let lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        lines.filter(|line| line.contains("BAD_TOKEN")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    wait_for("the line of a refusal", 10, || (!refusals().is_empty()).then_some(()));
+    let refusals = refusals();
+    assert!(refusals.len() <= 10 * (seconds + 2), "{} lines in {seconds} s", refusals.len());
+    assert!(refusals[0].contains("peer=127.0.0.1:"), "{}", refusals[0]);
+    assert!(!refusals[0].contains("some-other-token"), "the log holds what was guessed");
 }
 
 #[test]

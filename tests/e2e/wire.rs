@@ -1,5 +1,7 @@
 //! What the service promises to any client: stateless reads, positions, refusals with reasons.
 
+mod floods;
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 

@@ -200,4 +200,28 @@ proptest! {
         let again = reading.cut(&long, end, u64::MAX, LastRecord::Take);
         prop_assert!(again.is_known_boundary);
     }
+
+    /// A file is written in pieces that need not end where characters or line ends do.
+    #[test]
+    fn what_is_planned_of_a_growing_file_is_gone_on_with(
+        text in files(),
+        reading in readings(),
+        written in any::<prop::sample::Index>(),
+        last in prop::sample::select(vec![LastRecord::Take, LastRecord::LeaveOpen]),
+    ) {
+        let count = reading.field_count.unwrap_or(2);
+        let reading = reading.with_fields(count);
+        let long = encode(&reading, &text);
+        let short = &long[..written.index(long.len() + 1)];
+        let planned = reading.cut(short, Position::default(), u64::MAX, last);
+        let end = planned.ranges.last().map_or(Position::default(), |range| range.end);
+        let again = reading.cut(&long, end, u64::MAX, LastRecord::Take);
+        prop_assert!(again.is_known_boundary || last == LastRecord::Take);
+        if again.is_known_boundary {
+            let records = reading.read_all(&long);
+            let (rest, _) = reading.read(&long, end, u64::MAX);
+            let known = usize::try_from(end.row_number).expect("there are few");
+            prop_assert_eq!(&rest, &records[known..]);
+        }
+    }
 }

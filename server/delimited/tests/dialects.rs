@@ -1,6 +1,10 @@
 //! One small file for each thing in which dialects differ.
 
+use encoding_rs::UTF_16LE;
+use ferry::position::Position;
+
 use super::{Reading, texts};
+use crate::cut::LastRecord;
 use crate::delimited::{BlankLines, Dialect, Escape, StrayQuotes, Terminator};
 
 /// Fields of all records; a damaged one is its code alone, NULL is `~`.
@@ -118,4 +122,48 @@ fn quoted_and_bare_empty_fields_differ() {
 #[test]
 fn a_bom_in_the_middle_of_a_file_is_kept() {
     assert_eq!(fields(Dialect::default(), "\u{FEFF}a,b\n"), [["\u{FEFF}a", "b"]]);
+}
+
+/// Where a plan of the first bytes of a file ends, if another one of the whole
+/// file can go on there.
+fn planned_end(reading: &Reading, file: &[u8], written: usize, last: LastRecord) -> Option<u64> {
+    let start = Position::default();
+    let planned = reading.cut(&file[..written], start, u64::MAX, last);
+    let end = planned.ranges.last().map_or(start, |range| range.end);
+    if last == LastRecord::LeaveOpen {
+        assert_eq!(end.byte_offset + planned.unfinished_bytes, written as u64, "{written}");
+    }
+    let again = reading.cut(file, end, u64::MAX, LastRecord::Take);
+    again.is_known_boundary.then_some(end.byte_offset)
+}
+
+#[test]
+fn half_a_line_end_may_still_be_written() {
+    for blank_lines in [BlankLines::Skip, BlankLines::Row] {
+        let plain = Reading::of(with(|dialect| {
+            dialect.blank_lines = blank_lines;
+            dialect.comment = "#".to_owned();
+        }));
+        let utf16 = Reading { encoding: UTF_16LE, ..plain.clone() };
+        let file: Vec<u8> = "a\r\nb\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (written, end) in [(4, 0), (5, 0), (6, 6), (7, 6), (10, 6), (11, 6), (12, 12)] {
+            let found = planned_end(&utf16, &file, written, LastRecord::LeaveOpen);
+            assert_eq!(found, Some(end), "{blank_lines:?}, {written}");
+        }
+        for written in [3, 4, 5] {
+            let found = planned_end(&plain, b"a\n#\r\nb\n", written, LastRecord::LeaveOpen);
+            assert_eq!(found, Some(if written == 5 { 5 } else { 2 }), "{blank_lines:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_goes_on_inside_a_line_end_that_has_no_halves() {
+    let crlf = Reading::of(with(|dialect| dialect.terminator = Terminator::Crlf));
+    let found = [1, 2, 3].map(|end| planned_end(&crlf, b"a\r\nb\r\n", end, LastRecord::Take));
+    assert_eq!(found, [Some(1), None, Some(3)]);
+    let utf16 = Reading { encoding: UTF_16LE, ..Reading::plain() };
+    let file: Vec<u8> = "a\r\nb".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let found = [2, 3, 4, 6].map(|end| planned_end(&utf16, &file, end, LastRecord::Take));
+    assert_eq!(found, [Some(2), None, Some(4), Some(6)]);
 }

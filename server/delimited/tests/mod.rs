@@ -5,8 +5,6 @@ mod batches;
 mod broken;
 mod dialects;
 
-use crate::cut::{CutRequest, LastRecord};
-use std::io::Read;
 use std::ops::Range;
 
 use encoding_rs::{Encoding, UTF_8};
@@ -15,22 +13,11 @@ use ferry::reject::Code;
 
 use super::split::cut_with_window;
 use super::{Cuts, Dialect, RecordReader, TextInput};
+use crate::cut::{CutRequest, LastRecord};
+use crate::trickle::Trickle;
 
 /// A record: where it lies, what each field holds, and what is wrong with it.
 type Found = (Place, Vec<Option<Vec<u8>>>, Option<Code>);
-
-/// Gives at most `step` bytes a read, so that everything straddles something.
-struct Trickle<'a> {
-    bytes: &'a [u8],
-    step: usize,
-}
-
-impl Read for Trickle<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let step = self.step.min(buffer.len());
-        self.bytes.read(&mut buffer[..step])
-    }
-}
 
 /// How a file is read in a test.
 #[derive(Debug, Clone)]

@@ -46,8 +46,34 @@ fn pointers_lead_to_values() {
 }
 
 #[test]
-fn the_first_of_two_members_counts() {
-    assert_eq!(value_at(r#"{"a":1,"a":2}"#, "/a").expect("it is valid").as_deref(), Some("1"));
+fn a_member_on_the_way_that_stands_twice_is_told() {
+    for (document, pointer, offset) in [
+        (r#"{"a":[1],"a":[2]}"#, "/a", 9),
+        (r#"{"a":{"b":[1],"c":0, "\u0062":[2]}}"#, "/a/b", 21),
+        (r#"{"a":{"b":[1]},"a":0}"#, "/a/b", 15),
+        (r#"{"0":[1],"x":0,"0":[2]}"#, "/0", 15),
+    ] {
+        match value_at(document, pointer) {
+            Err(JsonError::Twice { byte_offset }) => assert_eq!(byte_offset, offset, "{document}"),
+            other => panic!("{document}: {other:?}"),
+        }
+    }
+    for (document, pointer) in
+        [(r#"{"a":[{"a":1}],"b":{"a":1}}"#, "/a"), (r#"[[1],"0","0"]"#, "/0")]
+    {
+        assert!(value_at(document, pointer).expect("it is valid").is_some(), "{document}");
+    }
+}
+
+/// As the rest of a document is read when its beginning was not.
+#[test]
+fn the_rest_of_a_document_knows_the_way_to_its_records() {
+    let pointer: Pointer = "/0".parse().expect("a pointer");
+    for (rest, is_whole) in [(r#","0"]"#, true), (r#","1":0}"#, true), (r#","0":0}"#, false)] {
+        let mut window = Window::new(rest.as_bytes(), 0, 1);
+        let outcome = finish(&mut window, &Enclosing::of(&pointer), 8);
+        assert_eq!(outcome.is_ok(), is_whole, "{rest}");
+    }
 }
 
 #[test]
@@ -91,7 +117,7 @@ fn faults_are_found_where_they_are() {
 fn the_rest_is_read_without_its_beginning() {
     let pointer: Pointer = "/a/0".parse().expect("a pointer");
     let enclosing = Enclosing::of(&pointer);
-    assert_eq!(enclosing, [Enclosing::Object, Enclosing::Either]);
+    assert_eq!(enclosing, [Enclosing::Object("a".to_owned()), Enclosing::Either("0".to_owned())]);
     for (rest, is_whole) in [
         ("]}", true),
         (" , [1], \"x\", 2 ] , \"b\" : 3 } ", true),

@@ -54,6 +54,27 @@ fn names_that_nobody_could_use_are_left_out() {
 }
 
 #[test]
+fn names_of_people_are_no_columns() {
+    let records = r#"[{
+        "id":1, "by_mail":{"ann@example.org":3}, "+4917099999999":true, "@type":"x",
+        "contacts":{"bob@example.org":{"tel":"1"},"count":2}, "a@b":1, "+1":1
+    }]"#;
+    assert_eq!(names(records), ["id", "@type", "contacts_count", "a@b", "+1"]);
+}
+
+#[test]
+fn annotations_and_versions_are_columns() {
+    let others = [
+        "photo@odata.mediaEditLink",
+        "sum@OData.Community.Display.V1.FormattedValue",
+        "_owner_value@Microsoft.Dynamics.CRM.lookuplogicalname",
+        "lodash@4.17.21",
+    ];
+    let members = others.map(|name| format!("\"{name}\":1")).join(",");
+    assert_eq!(names(&format!("[{{{members}}}]")), others);
+}
+
+#[test]
 fn broken_records_have_no_names() {
     assert_eq!(names(r#"[{"a":1},{"b":},[1],"x",null,{"c":1}]"#), ["a", "c"]);
     assert_eq!(names(r#"[{"a":1} {"b":1}]"#), Vec::<String>::new());

@@ -1,6 +1,5 @@
 //! Random records in random styles, whole and damaged: all ways to read them agree.
 
-use crate::cut::LastRecord;
 use ferry::position::Position;
 use proptest::prelude::*;
 
@@ -8,6 +7,7 @@ use super::generate::{
     COLUMNS, POINTER, Style, as_texts, as_values, document, expected, lines, records, styles,
 };
 use super::{Outcome, Reading, end_of};
+use crate::cut::LastRecord;
 use crate::json::{JsonError, compare_as, count_records, greatest, read_json_header, scalar_at};
 
 /// A content, and how it is read.

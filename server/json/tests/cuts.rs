@@ -1,9 +1,9 @@
 //! Cuts contents that are whole, still written, or broken, and looks at the ranges.
 
-use crate::cut::LastRecord;
 use ferry::position::Position;
 
 use super::Reading;
+use crate::cut::LastRecord;
 use crate::json::{JsonCuts, JsonError};
 
 fn place(byte_offset: u64, row_number: u64) -> Position {

@@ -69,7 +69,7 @@ pub(super) fn document(records: &[Value], style: &Style) -> String {
     writer.space();
     writer.value(&Value::Array(records.to_vec()));
     writer.space();
-    writer.text.push_str(r#","items":[7]}],"y":{}}"#);
+    writer.text.push_str(r#","more":[7]}],"y":{}}"#);
     writer.space();
     writer.text
 }

@@ -5,8 +5,6 @@ mod cuts;
 mod generate;
 mod rows;
 
-use crate::cut::{CutRequest, LastRecord};
-use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,6 +15,8 @@ use ferry::values::{FieldFormat, text_of};
 use super::cut::cut_with_window;
 use super::{Framing, JsonCuts, JsonError, JsonLayout, JsonReader, read_json_header};
 use crate::chunk::Chunk;
+use crate::cut::{CutRequest, LastRecord};
+use crate::trickle::Trickle;
 use crate::wanted::{NullWords, WantedColumn};
 
 /// What is wrong with a row: codes and their columns.
@@ -24,19 +24,6 @@ type Reasons = Vec<(String, Option<String>)>;
 
 /// A record: where it lies, and its values or what is wrong with it.
 type Outcome = (Place, Result<Vec<Option<String>>, Reasons>);
-
-/// Gives at most `step` bytes a read, so that everything straddles something.
-struct Trickle<'a> {
-    bytes: &'a [u8],
-    step: usize,
-}
-
-impl Read for Trickle<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let step = self.step.min(buffer.len());
-        self.bytes.read(&mut buffer[..step])
-    }
-}
 
 /// How a content is read in a test.
 #[derive(Debug, Clone)]

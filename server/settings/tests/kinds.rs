@@ -6,7 +6,7 @@ use crate::catalog::origin::Origin;
 use crate::json::{Framing, JsonLayout};
 
 const JSON: &str = "[[dataset]]\nname = \"customers\"\nkind = \"json\"\nfiles = [\"*.json\"]\n";
-const API: &str = "[[dataset]]\nname = \"people\"\nkind = \"http_json\"\nurl = \"https://api.example.com/v1/users\"\n";
+const API: &str = "[[dataset]]\nname = \"people\"\nkind = \"http_json\"\nurl = \"https://api.localhost/v1/users\"\n";
 
 fn first(text: &str) -> Dataset {
     let settings = load(text).unwrap_or_else(|error| panic!("{error}\n{text}"));

@@ -8,20 +8,9 @@ const RECORDS: [&str; 3] = [r#"{"id":1,"tags":["a"]}"#, r#"{"id":2}"#, r#"{"id":
 
 /// A file with one split over all of it.
 fn planned_json(content: &str, framing: Framing) -> (TempDir, Arc<Catalog>, Split) {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    std::fs::write(folder.path().join("a.json"), content).expect("file is written");
-    let dataset = json_dataset_of(folder.path(), framing, &[("id", "bigint")]);
-    let plan = plan(&dataset, PlanRequest::default(), &ScanCache::default(), &|| false);
-    let plan = plan.expect("it is planned");
-    let file = &plan.files[0];
-    let split = Split {
-        dataset: dataset.name.to_string(),
-        file: file.name.clone(),
-        fingerprint: file.fingerprint.clone().expect("it can be read"),
-        start: file.ranges[0].start,
-        end: file.ranges[0].end,
-    };
-    (folder, Arc::new(Catalog::new(vec![dataset])), split)
+    planned_in("a.json", content.as_bytes(), |folder| {
+        json_dataset_of(folder, framing, &[("id", "bigint")])
+    })
 }
 
 /// Rows that are read from each boundary: the third record is refused.
