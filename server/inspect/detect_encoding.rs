@@ -81,7 +81,7 @@ pub(super) fn detect(
         Some(encoding) => (encoding, EncodingEvidence::Given),
         None => guess(head),
     };
-    let found = beginning(&head[..head.len().min(4)], encoding)?;
+    let found = beginning(head, encoding)?;
     Ok(FoundEncoding { encoding: found.encoding, mark_bytes: found.mark_bytes, evidence })
 }
 

@@ -8,6 +8,9 @@ use crate::delimited::{Dialect, Record};
 
 /// Longer names are values.
 const NAME_BYTES_MAX: usize = 128;
+/// Fewer years are values, and so are those that lie farther apart.
+const YEARS_MIN: usize = 2;
+const YEARS_APART_MAX: u32 = 10;
 /// In so many of ten fields of a column figures stand, if it is one of figures.
 const FIGURES_OF_TEN_MIN: usize = 9;
 
@@ -26,6 +29,8 @@ pub(super) enum HeaderEvidence {
     Given,
     /// So many columns hold figures below a word.
     Contrast(usize),
+    /// Years, one after the other, above other figures.
+    Years,
     /// Words that do not return below.
     Words,
     /// Figures, e-mail addresses or nothing in the first record.
@@ -42,6 +47,7 @@ impl fmt::Display for HeaderEvidence {
             Self::Contrast(columns) => {
                 write!(f, "certain, {columns} columns have figures below their names")
             }
+            Self::Years => f.write_str("likely, the first record counts years"),
             Self::Words => {
                 f.write_str("guessed, the words of the first record do not return below: if they are values, say --no-header")
             }
@@ -71,11 +77,17 @@ pub(super) fn detect(
     }
     let first = fields(&records.next().ok()??);
     let mut columns: Vec<Below> = first.iter().map(|_| Below::default()).collect();
+    let mut returns = false;
     for _ in 0..RECORDS_MAX {
         let Ok(Some(record)) = records.next() else {
             break;
         };
         if record.damage().is_some() || record.len() != first.len() {
+            continue;
+        }
+        // Files that were put together have their header in the middle too.
+        if first.iter().enumerate().all(|(index, field)| record.field(index) == field.as_slice()) {
+            returns = true;
             continue;
         }
         for (index, column) in columns.iter_mut().enumerate() {
@@ -84,7 +96,7 @@ pub(super) fn detect(
     }
     let (is_there, evidence) = match given {
         HeaderGiven::Absent => (false, HeaderEvidence::Given),
-        HeaderGiven::Unknown => judge(&first, &columns),
+        HeaderGiven::Unknown => judge(&first, &columns, returns),
     };
     let texts: Option<Vec<String>> =
         first.iter().cloned().map(|name| String::from_utf8(name).ok()).collect();
@@ -99,6 +111,7 @@ pub(super) fn detect(
 struct Below {
     values: usize,
     figures: usize,
+    years: usize,
     repeats_first: bool,
 }
 
@@ -109,6 +122,7 @@ impl Below {
         }
         self.values += 1;
         self.figures += usize::from(is_figures(field));
+        self.years += usize::from(year(field).is_some());
         self.repeats_first |= field == first;
     }
 
@@ -117,7 +131,11 @@ impl Below {
     }
 }
 
-fn judge(first: &[Vec<u8>], columns: &[Below]) -> (bool, HeaderEvidence) {
+/// `returns` is whether all of the first record stands below again.
+fn judge(first: &[Vec<u8>], columns: &[Below], returns: bool) -> (bool, HeaderEvidence) {
+    if counts_years(first, columns) {
+        return (true, HeaderEvidence::Years);
+    }
     let is_value = |field: &Vec<u8>| {
         is_figures(field) || field.contains(&b'@') || field.len() > NAME_BYTES_MAX
     };
@@ -130,10 +148,37 @@ fn judge(first: &[Vec<u8>], columns: &[Below]) -> (bool, HeaderEvidence) {
     if contrast > 0 {
         return (true, HeaderEvidence::Contrast(contrast));
     }
-    if columns.iter().any(|column| column.repeats_first) {
+    if returns || columns.iter().any(|column| column.repeats_first) {
         return (false, HeaderEvidence::Repeats);
     }
     (true, HeaderEvidence::Words)
+}
+
+/// Whether the figures of the first record are years in equal steps, its other
+/// fields words, and other figures stand below: one column for each year.
+fn counts_years(first: &[Vec<u8>], columns: &[Below]) -> bool {
+    let mut years = Vec::new();
+    for (field, column) in first.iter().zip(columns) {
+        match year(field) {
+            Some(year) if column.is_of_figures() && column.years < column.values => {
+                years.push(year);
+            }
+            Some(_) => return false,
+            None if is_figures(field) || field.contains(&b'@') => return false,
+            None => {}
+        }
+    }
+    let steps: Vec<i32> = years.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let are_steps = |step: &i32| (1..=YEARS_APART_MAX).contains(&step.unsigned_abs());
+    let are_equal = steps.iter().all(|step| *step == steps[0]);
+    (YEARS_MIN..first.len()).contains(&years.len()) && are_equal && steps.iter().all(are_steps)
+}
+
+/// A year of our time.
+fn year(field: &[u8]) -> Option<i32> {
+    let text = std::str::from_utf8(field).ok().filter(|text| text.len() == 4)?;
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|year| is_plain && (1800..2200).contains(year))
 }
 
 /// Whether a field is a number, a day or a time: digits, and no letters but those of such.
@@ -205,6 +250,29 @@ mod tests {
         assert_eq!(header.names, ["column_1", "column_2"]);
         assert!(!found("ada@mail.example,x\nz@mail.example,y\n").is_there);
         assert!(!found("Ada,(202) 555-0123\nGrace,(202) 555-0124\n").is_there);
+    }
+
+    #[test]
+    fn years_above_other_figures_are_names() {
+        let header = found("country,1960,1961,1962\nFrance,1.5,,2.5\nSpain,3,4,1960\n");
+        assert_eq!((header.is_there, header.evidence), (true, HeaderEvidence::Years));
+        assert_eq!(header.names, ["country", "1960", "1961", "1962"]);
+        for values in [
+            "Ada,1815,1852\nGrace,1906,1992\n",
+            "Ada,1815,1852\nGrace,190,199\n",
+            "Ada,1815,1816,1852\nGrace,1,2,3\n",
+            "2019,2020\n1,2\n",
+            "Ada,2019,2020,7\nGrace,1,2,3\n",
+        ] {
+            assert!(!found(values).is_there, "{values}");
+        }
+    }
+
+    #[test]
+    fn a_header_may_return_in_the_middle() {
+        let header = found("id,name\n1,Ada\n2,Grace\nid,name\n3,Noor\n");
+        assert_eq!(header.evidence, HeaderEvidence::Contrast(1));
+        assert!(!found("Ada,London\nGrace,Paris\nAda,London\n").is_there);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod distinct;
 mod fit;
 mod header;
 mod infer;
+mod json;
 mod mask;
 mod number_shape;
 mod numbers;
@@ -47,6 +48,8 @@ use trial::Sample;
 const HEAD_BYTES: u64 = 1024 * 1024;
 const NO_TEXT: &str = "it is no text, by the many control characters in it: export it as CSV, or \
      say --encoding if it is text";
+const JSON: &str = "it is JSON: declare it with kind = \"json\", and format = \"ndjson\" if \
+     each line is a record, or say --delimiter";
 
 /// Why a file cannot be inspected.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +85,9 @@ pub(crate) fn act(request: &InspectRequest) -> Result<String, InspectError> {
     let text = detect_encoding::text_of(&head, &encoding);
     if request.delimiter.is_none() && detect_encoding::is_no_text(&text) {
         return Err(unusable(NO_TEXT.to_owned()));
+    }
+    if request.delimiter.is_none() && json::looks_like_json(&text) {
+        return Err(unusable(JSON.to_owned()));
     }
     let sample = Sample { text: &text, is_whole };
     let given = Given { delimiter: request.delimiter.as_ref(), quote: request.quote };

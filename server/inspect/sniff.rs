@@ -2,33 +2,48 @@
 //!
 //! What it finds is a proposal: the numbers that it rests on are told with it.
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr_iter, memchr2, memmem};
 
 use super::InspectError;
-use super::trial::{Sample, Trial};
+use super::trial::{Sample, Seen, Trial};
 use crate::cli::QuoteChoice;
 use crate::delimited::{Delimiter, Dialect, Escape};
 
 /// What may stand between fields, and how much it counts in thousandths: what
 /// stands in texts and times as well counts less. Of equals the first is taken.
-const DELIMITERS: [(&str, u64); 14] = [
+const DELIMITERS: [(&str, u64); 27] = [
     ("~|~", 1000),
     ("^|^", 1000),
+    ("|~|", 1000),
+    ("|^|", 1000),
+    ("|#|", 1000),
+    ("|@|", 1000),
+    ("\t|\t", 1000),
     ("||", 1000),
+    ("@@", 980),
+    ("<>", 980),
     ("::", 980),
     (",", 1000),
     (";", 1000),
     ("\t", 1000),
     ("|", 1000),
     ("\u{1F}", 1000),
+    ("\u{1E}", 1000),
+    ("\u{1D}", 1000),
+    ("\u{1C}", 1000),
     ("\u{1}", 1000),
     ("~", 950),
     ("^", 950),
+    ("§", 900),
+    ("¬", 900),
+    ("¦", 900),
     (":", 900),
     (" ", 800),
 ];
 /// Delimiters that a file of one column may be given, if they do not occur in it.
 const UNUSED: [&str; 5] = [",", ";", "\t", "|", "\u{1F}"];
+/// What counts less stands in the first record too, or parts nothing.
+const FIRM_WEIGHT: u64 = 950;
 /// Below so many thousandths there is one column.
 const SCORE_MIN: u64 = 500;
 /// Lines before the header that may be skipped.
@@ -65,10 +80,14 @@ pub(super) fn sniff(sample: Sample<'_>, given: Given<'_>) -> Result<Sniffed, Ins
 }
 
 /// What a first line such as `sep=;` says, which Excel writes and reads, and where it ends.
+///
+/// Other programs put it in quotes, as they do with every field.
 fn named_delimiter(text: &[u8]) -> Option<(Delimiter, usize)> {
     const KEY: &[u8] = b"sep=";
     let end = memchr2(b'\r', b'\n', text)?;
-    let (key, delimiter) = text[..end].split_at_checked(KEY.len())?;
+    let line = &text[..end];
+    let bare = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
+    let (key, delimiter) = bare.unwrap_or(line).split_at_checked(KEY.len())?;
     if !key.eq_ignore_ascii_case(KEY) {
         return None;
     }
@@ -80,7 +99,7 @@ fn named_delimiter(text: &[u8]) -> Option<(Delimiter, usize)> {
 fn sniff_records(sample: Sample<'_>, given: Given<'_>) -> Result<Sniffed, InspectError> {
     let mut found = try_delimiters(sample, given)?;
     let mut dialect = found.dialect;
-    if has_comments(&found.trial) {
+    if has_comments(sample.text, &found.trial) {
         "#".clone_into(&mut dialect.comment);
         found.trial = Trial::run(sample, &dialect);
     }
@@ -111,6 +130,18 @@ fn try_delimiters(sample: Sample<'_>, given: Given<'_>) -> Result<Found, Inspect
     let mut next: Option<(u64, Delimiter, u64)> = None;
     for (delimiter, weight) in delimiters(sample.text, given)? {
         let (dialect, trial) = best_of_delimiter(sample, &delimiter, given.quote);
+        if weight < FIRM_WEIGHT && !parts_first_record(&trial) {
+            continue;
+        }
+        // What stands between two of its characters would be a field.
+        let is_part_of_best = best.as_ref().is_some_and(|(_, known, before)| {
+            let known = known.delimiter.as_bytes();
+            let is_part = memmem::find(known, delimiter.as_bytes()).is_some();
+            is_part && before.field_count > 1 && before.matching >= trial.matching
+        });
+        if is_part_of_best {
+            continue;
+        }
         let score = trial.score() * weight / 1000;
         let loser = match &best {
             Some((known, _, _)) if *known >= score => Some((score, delimiter, trial.matching)),
@@ -151,7 +182,9 @@ fn delimiters(text: &[u8], given: Given<'_>) -> Result<Vec<(Delimiter, u64)>, In
     }
     let mut candidates = Vec::new();
     for (delimiter, weight) in DELIMITERS {
-        if memmem::find(text, delimiter.as_bytes()).is_some() {
+        if memmem::find(text, delimiter.as_bytes()).is_some()
+            && !(delimiter == ":" && has_colons_of_values(text))
+        {
             let delimiter: Delimiter = delimiter.parse().map_err(InspectError::Unexpected)?;
             candidates.push((delimiter, weight));
         }
@@ -159,19 +192,60 @@ fn delimiters(text: &[u8], given: Given<'_>) -> Result<Vec<(Delimiter, u64)>, In
     Ok(candidates)
 }
 
+/// Whether most colons stand in times of day or in addresses of the web, and
+/// none parts the names of the first line.
+fn has_colons_of_values(text: &[u8]) -> bool {
+    let first_line = &text[..memchr2(b'\r', b'\n', text).unwrap_or(text.len())];
+    let (of_first_line, of_its_values) = count_colons(first_line);
+    let parts_names = of_first_line > 0 && of_its_values == 0;
+    let (colons, of_values) = count_colons(text);
+    !parts_names && of_values * 2 > colons
+}
+
+/// Number of colons in a text, and of those in times of day or in addresses of the web.
+fn count_colons(text: &[u8]) -> (usize, usize) {
+    let (mut colons, mut of_values) = (0, 0);
+    for at in memchr_iter(b':', text) {
+        let before = text[..at].last().copied();
+        let is_of_value = match &text[at + 1..] {
+            [b'/', b'/', ..] => true,
+            [b'0'..=b'5', b'0'..=b'9', rest @ ..] => {
+                let is_end = rest.first().is_none_or(|byte| !byte.is_ascii_digit());
+                is_end && before.is_some_and(|byte| byte.is_ascii_digit())
+            }
+            _ => false,
+        };
+        colons += 1;
+        of_values += usize::from(is_of_value);
+    }
+    (colons, of_values)
+}
+
+/// Whether the first record that is no comment is one of those that fit.
+fn parts_first_record(trial: &Trial) -> bool {
+    let first = trial.records.iter().find(|seen| !seen.begins_with_hash);
+    first.is_some_and(|seen| trial.is_matching(seen))
+}
+
 /// The best of the dialects with one delimiter; of equals the plainest.
 fn best_of_delimiter(
     sample: Sample<'_>,
     delimiter: &Delimiter,
-    quote: Option<QuoteChoice>,
+    given: Option<QuoteChoice>,
 ) -> (Dialect, Trial) {
     let plain = Dialect { delimiter: delimiter.clone(), ..Dialect::default() };
     let mut best: Option<(Dialect, Trial)> = None;
-    for quote in quotes(sample.text, quote) {
+    let mut are_quotes_sound = false;
+    for quote in quotes(sample.text, given) {
+        // Quotes that enclose fields everywhere are no text.
+        if quote.is_none() && are_quotes_sound {
+            continue;
+        }
         let escape = if quote.is_some() { Escape::Doubled } else { Escape::None };
         let dialect = Dialect { quote, escape, ..plain.clone() };
         for dialect in variants(sample.text, &dialect) {
             let trial = Trial::run(sample, &dialect);
+            are_quotes_sound |= quote == Some(b'"') && !trial.has_damage();
             let is_better = match &best {
                 None => true,
                 Some((known, before)) if dialect.skips_spaces && known.quote == quote => {
@@ -226,9 +300,21 @@ fn variants(text: &[u8], dialect: &Dialect) -> Vec<Dialect> {
 }
 
 /// Whether lines with a `#` in front are no records.
-fn has_comments(trial: &Trial) -> bool {
-    let mut hashed = trial.records.iter().filter(|record| record.begins_with_hash).peekable();
-    trial.field_count > 1 && hashed.peek().is_some() && !hashed.any(|seen| trial.is_matching(seen))
+///
+/// By chance some may have as many fields as records have: a file that begins
+/// with one that has not, and a space behind the `#` of the others, tell that.
+fn has_comments(text: &[u8], trial: &Trial) -> bool {
+    let hashed: Vec<_> = trial.records.iter().filter(|seen| seen.begins_with_hash).collect();
+    let Some(first) = hashed.first() else {
+        return false;
+    };
+    let begins_the_file = first.byte_start == trial.records[0].byte_start;
+    let may_match = begins_the_file && !trial.is_matching(first);
+    let is_comment = |seen: &Seen| {
+        let is_spaced = || text.get(seen.byte_start..).is_some_and(|line| line.starts_with(b"# "));
+        !trial.is_matching(seen) || (may_match && is_spaced())
+    };
+    trial.field_count > 1 && hashed.into_iter().all(is_comment)
 }
 
 /// Whether every record ends with a delimiter, and the header with it or without.

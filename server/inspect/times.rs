@@ -16,7 +16,7 @@ use super::fit::Fit;
 /// PostgreSQL's own ways, the narrower ones first.
 const PLAIN: [ColumnType; 4] =
     [ColumnType::Date, ColumnType::Time, ColumnType::Timestamp, ColumnType::Timestamptz];
-const DATES: [&str; 10] = [
+const DATES: [&str; 11] = [
     "%d.%m.%Y",
     "%d/%m/%Y",
     "%m/%d/%Y",
@@ -27,6 +27,7 @@ const DATES: [&str; 10] = [
     "%d %b %Y",
     "%b %d, %Y",
     "%d-%b-%Y",
+    "%d-%b-%y",
 ];
 /// Behind a day and a space.
 const CLOCKS: [&str; 5] = ["%H:%M", "%H:%M:%S", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p"];
@@ -308,6 +309,9 @@ mod tests {
         assert!(chosen(&["01/31/2024", "02/01/2024"], false).starts_with("date %m/%d/%Y"));
         assert!(chosen(&["31/01/2024", "02/01/2024"], false).starts_with("date %d/%m/%Y"));
         assert!(chosen(&["31.01.2024 10:00"], false).starts_with("timestamp %d.%m.%Y %H:%M "));
+        let dates = ["31-DEC-24", "01-Feb-99"];
+        assert_eq!(chosen(&dates, false), "date %d-%b-%y 1999-02-01..2024-12-31");
+        assert!(chosen(&["01-Feb-2024"], false).starts_with("date %d-%b-%Y "));
     }
 
     #[test]

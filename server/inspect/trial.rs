@@ -96,6 +96,11 @@ impl Trial {
         !record.is_damaged && record.fields == self.field_count
     }
 
+    /// Whether a record is damaged, all of them looked at.
+    pub(super) fn has_damage(&self) -> bool {
+        self.records.iter().any(|record| record.is_damaged)
+    }
+
     fn judge(&mut self, record: &Record<'_>, dialect: &Dialect) {
         for index in 0..record.len() {
             let field = record.field(index);
@@ -110,11 +115,12 @@ impl Trial {
 
     fn count(&mut self) {
         let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
-        let may_be_row =
-            |record: &&Seen| !record.is_damaged && (2..=COLUMNS_MAX).contains(&record.fields);
+        let may_be_row = |record: &&Seen| !record.is_damaged && record.fields > 1;
         for record in self.records.iter().filter(may_be_row) {
             *counts.entry(record.fields).or_default() += 1;
         }
+        // The words of one long line are no columns.
+        counts.retain(|fields, count| *fields <= COLUMNS_MAX || *count > 1);
         if let Some((fields, count)) = counts.into_iter().max_by_key(|(_, count)| *count) {
             self.field_count = fields;
             self.matching = count;

@@ -189,14 +189,19 @@ fn what_cannot_be_inspected_is_named_and_nothing_is_printed() {
     source.write("blank.csv", "\n\r\n\n");
     source.write("sheet.xlsx", [&b"PK\x03\x04\x14\x00\x06\x00\x08\x00"[..], &[0; 200]].concat());
     source.write("wide.csv", "1,".repeat(3_000));
+    source.write("table.csv", ["a", "1", "2"].map(|field| vec![field; 2_000].join(",")).join("\n"));
     std::fs::create_dir(source.path("folder.csv")).unwrap();
-    let refused: [(&[&str], &str); 9] = [
+    source.write("records.csv", "{\"id\": 1}\n{\"id\": 2}\n");
+    let refused: [(&[&str], &str); 12] = [
         (&["gone.csv"], "gone.csv"),
         (&["folder.csv"], "is not a file"),
         (&["/dev/zero"], "is not a file"),
         (&["empty.csv"], "is empty"),
         (&["blank.csv"], "has no record"),
         (&["sheet.xlsx"], "is no text"),
+        (&["records.csv"], "is JSON"),
+        (&["table.csv"], "2000 fields"),
+        (&["wide.csv", "--encoding", "utf-16"], "utf-8"),
         (&["wide.csv", "--delimiter", ","], "3001 fields"),
         (&["wide.csv", "--encoding", "klingon"], "no such encoding"),
         (&["wide.csv", "--quote", "ab"], "one character"),

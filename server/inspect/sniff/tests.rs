@@ -22,12 +22,39 @@ fn delimiters_are_found() {
     assert_eq!(delimiter("a:b\n1:2\n"), ":");
     assert_eq!(delimiter("a b\n1 2\n3 4\n"), " ");
     assert_eq!(delimiter("a\u{1}b\n1\u{1}2\n"), "\u{1}");
+    for long in ["|~|", "|^|", "|#|", "\t|\t", "@@", "<>", "§", "¬", "\u{1C}"] {
+        let text = ["id", "name", "1", "x", "2", "y"].chunks(2).map(|pair| pair.join(long));
+        assert_eq!(delimiter(&text.collect::<Vec<String>>().join("\n")), long);
+    }
 }
 
 #[test]
 fn times_and_texts_do_not_mislead() {
     assert_eq!(delimiter("id,at\n1,10:00:00\n2,11:00:00\n"), ",");
     assert_eq!(delimiter("id;name\n1;Ada Lovelace\n2;Grace Hopper\n"), ";");
+}
+
+#[test]
+fn a_part_of_the_delimiter_is_none() {
+    assert_eq!(delimiter("id|~|name\n1|~|Ada, Lovelace\n2|~|Grace\n"), "|~|");
+    assert_eq!(delimiter("id\t|\tname\n1\t|\tAda; Lovelace\n2\t|\tGrace\n"), "\t|\t");
+    assert_eq!(delimiter("a|b|c\n1||2\n3||4\n"), "|");
+}
+
+#[test]
+fn marks_in_values_part_nothing() {
+    for text in [
+        "at\n10:00\n11:30\n12:45\n",
+        "http://mail.example/a\nhttps://mail.example/b\n",
+        "2024-01-31 10:00:00 started up\n2024-01-31 10:00:01 something was odd here\n",
+        "law\n§ 5\n§ 7\n",
+        "document\n\"{\"\"a\"\": 1, \"\"b\"\": 2}\"\n\"{\"\"a\"\": 3, \"\"b\"\": 4}\"\n",
+    ] {
+        let found = sniffed(text);
+        assert_eq!((found.field_count, found.skip_rows), (1, 0), "{text}");
+    }
+    assert_eq!(sniffed("root:x:0:0\nada:x:10:10\n").field_count, 4);
+    assert_eq!(sniffed("hour:minute\n10:20\n11:30\n").field_count, 2);
 }
 
 #[test]
@@ -82,7 +109,11 @@ fn lines_before_the_header_are_skipped() {
 
 #[test]
 fn a_first_line_may_name_the_delimiter() {
-    for text in ["sep=;\r\nid;name\r\n1;x\r\n", "SEP=|\nid|name|sum\n1|x,y|2\n"] {
+    for text in [
+        "sep=;\r\nid;name\r\n1;x\r\n",
+        "\"sep=;\"\nid;name\n1;x\n",
+        "SEP=|\nid|name|sum\n1|x,y|2\n",
+    ] {
         let found = sniffed(text);
         assert_eq!((found.skip_rows, found.matching), (1, 2), "{text:?}");
     }
@@ -97,10 +128,20 @@ fn words_of_a_long_text_are_no_columns() {
 }
 
 #[test]
+fn records_with_too_many_fields_agree() {
+    let text = ["a,", "1,"].map(|field| field.repeat(2000)).join("\n");
+    assert_eq!(sniffed(&text).field_count, 2000);
+}
+
+#[test]
 fn comments_are_found_but_not_a_header_with_a_hash() {
     let found = sniffed("# made by hand\nid,day,sum\n1,2,3\n# more\n4,5,6\n");
     assert_eq!((found.dialect.comment.as_str(), found.skip_rows), ("#", 0));
     assert_eq!(sniffed("#id,day\n1,2\n3,4\n").dialect.comment, "");
+    let comment = |text: &str| sniffed(text).dialect.comment;
+    assert_eq!(comment("# made by hand\nid,day\n1,2\n# more, or less\n3,4\n"), "#");
+    assert_eq!(comment("# made by hand\nid,day\n#1,2\n#3,4\n"), "");
+    assert_eq!(comment("id,day\n1,2\n# 3,4\n"), "");
 }
 
 #[test]

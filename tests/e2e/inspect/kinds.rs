@@ -72,6 +72,28 @@ fn delimited() -> Vec<Kind> {
             hidden: PEOPLE,
         },
         Kind {
+            file: "bars_and_tildes.dat",
+            content: b"id|~|name|~|sum\n1|~|Lovelace|~|2.5\n2|~|Hopper, London|~|inf\n".to_vec(),
+            rows: 2,
+            first: vec!["1", "Lovelace", "2.5"],
+            hidden: PEOPLE,
+        },
+        Kind {
+            file: "documents.csv",
+            content: b"document\n\"{\"\"who\"\": \"\"Ada\"\", \"\"no\"\": 1}\"\n\"{\"\"no\"\": 2}\"\n"
+                .to_vec(),
+            rows: 2,
+            first: vec!["{\"no\": 1, \"who\": \"Ada\"}"],
+            hidden: &["Ada"],
+        },
+        Kind {
+            file: "times.txt",
+            content: b"at\n10:00\n11:30\n12:45\n".to_vec(),
+            rows: 3,
+            first: vec!["10:00:00"],
+            hidden: &["10:", "11:", "12:"],
+        },
+        Kind {
             file: "one_column.txt",
             content: b"name\nLovelace, London\nHopper\nNoether\n".to_vec(),
             rows: 3,
@@ -114,6 +136,20 @@ fn with_surroundings() -> Vec<Kind> {
             rows: 2,
             first: vec!["4711", "Lovelace", "1815-12-10"],
             hidden: &["4711", "Lovelace", "Hopper", "1815"],
+        },
+        Kind {
+            file: "years.csv",
+            content: b"city,2019,2020,2021\nLondon,8.9,9.0,8.8\nErlangen,0.1,,0.1\n".to_vec(),
+            rows: 2,
+            first: vec!["London", "8.9", "9.0", "8.8"],
+            hidden: PEOPLE,
+        },
+        Kind {
+            file: "put_together.csv",
+            content: b"id,name\n1,Lovelace\n2,Hopper\nid,name\n3,Noether\n".to_vec(),
+            rows: 4,
+            first: vec!["1", "Lovelace"],
+            hidden: PEOPLE,
         },
         Kind {
             file: "names_twice.csv",
