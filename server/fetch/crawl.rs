@@ -74,18 +74,13 @@ impl<'a> Crawl<'a> {
         watermark: Option<&'a str>,
         is_unwanted: IsUnwanted<'a>,
     ) -> Self {
-        let watermark = Watermark::new(api.incremental.as_ref(), watermark);
+        let watermark = Watermark::new(api.incremental.as_ref(), watermark, SystemTime::now());
         Self {
             api,
             dataset,
             layout,
             is_unwanted,
-            exchange: Exchange::new(
-                &api.endpoint,
-                &api.config,
-                api.response_bytes_max,
-                is_unwanted,
-            ),
+            exchange: Exchange::new(api, is_unwanted),
             pager: Pager::new(&api.paging, &api.endpoint, watermark.since()),
             watermark,
             number: 0,
@@ -98,8 +93,8 @@ impl<'a> Crawl<'a> {
     /// Fetches; an error is one of this host, since one of a page is told beside the pages before it.
     pub(super) fn run(mut self, extent: Extent) -> Result<Fetched, FetchError> {
         self.api.spool.prune(SystemTime::now());
-        let mut next = Some(self.pager.first());
-        let mut failure = None;
+        let mut failure = self.watermark.check().err().map(|error| (1, error));
+        let mut next = if failure.is_none() { Some(self.pager.first()) } else { None };
         while let Some(url) = next {
             next = match self.page(&url) {
                 Ok(_) if extent == Extent::FirstPage => None,

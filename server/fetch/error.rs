@@ -20,10 +20,10 @@ pub(crate) enum FetchError {
     },
     #[error("{url} gave no whole answer: {problem}")]
     NoAnswer { url: String, problem: String },
-    #[error(
-        "{url} is not to be trusted: {problem}; set ca_file if its certificate is of your own authority"
-    )]
+    #[error("{url} is not to be trusted: {problem}{}", advice_on_trust(problem))]
     NotTrusted { url: String, problem: String },
+    #[error("{url} cannot be asked over TLS: {problem}{}", advice_on_tls(problem))]
+    NoTls { url: String, problem: String },
     #[error("{url} cannot be asked: {problem}")]
     CannotAsk { url: String, problem: &'static str },
     #[error("{url} answered with status {status}{}", advice(*status))]
@@ -52,6 +52,10 @@ pub(crate) enum FetchError {
     OtherOrigin { url: String },
     #[error("{url} says where its next page is, but {problem}")]
     BadNext { url: String, problem: &'static str },
+    #[error(
+        "the watermark of \"{column}\" lies further ahead of this host's clock than incremental.max_ahead, so that nothing would be new: set the clock, delete the watermark (table ferry.watermark) to fetch everything again, or raise incremental.max_ahead"
+    )]
+    WatermarkAhead { column: String },
     #[error("page {page} repeats page {earlier}: {hint}")]
     Repeats { page: u32, earlier: u32, hint: String },
     #[error("there are more than {max} pages: raise pages.max_pages, or ask for larger pages")]
@@ -65,6 +69,15 @@ pub(crate) enum FetchError {
 }
 
 impl FetchError {
+    /// What TLS, in its own words, has against a peer.
+    pub(super) fn of_tls(url: String, problem: String) -> Self {
+        if problem.contains("certificate") {
+            Self::NotTrusted { url, problem }
+        } else {
+            Self::NoTls { url, problem }
+        }
+    }
+
     /// Why an answer is not a page of records.
     pub(super) fn of_document(url: &str, error: &JsonError) -> Self {
         let url = url.to_owned();
@@ -99,6 +112,27 @@ impl FetchError {
     }
 }
 
+/// What to do about a certificate that TLS has something against.
+fn advice_on_trust(problem: &str) -> &'static str {
+    let is_about = |word: &str| problem.contains(word);
+    if is_about("UnknownIssuer") || is_about("BadSignature") {
+        "; set ca_file to a file with the authority that signed it, if you trust that"
+    } else if is_about("not valid for name") {
+        "; correct the host of url, or have a certificate made for it"
+    } else {
+        ""
+    }
+}
+
+/// What to do about a peer that does not speak TLS as it should.
+fn advice_on_tls(problem: &str) -> &'static str {
+    if problem.contains("InvalidContentType") {
+        "; what answers speaks no TLS: correct scheme or port of its address"
+    } else {
+        ""
+    }
+}
+
 /// What to do about a status.
 fn advice(status: u16) -> &'static str {
     match status {
@@ -121,6 +155,35 @@ mod tests {
             |status| FetchError::Status { url: "https://h/p".to_owned(), status }.to_string();
         assert_eq!(text(418), "https://h/p answered with status 418");
         assert_eq!(text(404), "https://h/p answered with status 404: check url");
+    }
+
+    #[test]
+    fn what_tls_has_against_a_peer_is_told_with_what_to_do() {
+        for (problem, begins, ends) in [
+            (
+                "invalid peer certificate: UnknownIssuer",
+                "is not to be trusted",
+                "if you trust that",
+            ),
+            (
+                "invalid peer certificate: certificate not valid for name \"h\"; certificate is only valid for x",
+                "is not to be trusted",
+                "made for it",
+            ),
+            ("invalid peer certificate: Expired", "is not to be trusted", ": Expired"),
+            (
+                "received corrupt message of type InvalidContentType",
+                "cannot be asked over TLS",
+                "scheme or port of its address",
+            ),
+            ("received fatal alert: HandshakeFailure", "cannot be asked", "HandshakeFailure"),
+        ] {
+            let error = FetchError::of_tls("https://h/p".to_owned(), problem.to_owned());
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("https://h/p {begins}")), "{text}");
+            assert!(text.ends_with(ends) && text.contains(problem), "{text}");
+            assert!(!error.is_retryable());
+        }
     }
 
     #[test]

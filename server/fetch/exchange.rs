@@ -12,12 +12,11 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Response, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body, Proxy, Timeout};
+use ureq::{Agent, Body, Timeout};
 use url::Url;
 
-use super::request::Endpoint;
 use super::wait::wait_for;
-use super::{FetchError, IsUnwanted};
+use super::{Api, Endpoint, FetchError, IsUnwanted, Proxy};
 
 const USER_AGENT: &str = concat!("ferry-server/", env!("CARGO_PKG_VERSION"));
 
@@ -36,8 +35,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// How requests to an API are made.
-    pub(super) fn config(&self, endpoint: &Endpoint) -> Config {
-        let proxy = if endpoint.is_on_this_host() { None } else { Proxy::try_from_env() };
+    pub(super) fn config(&self, endpoint: &Endpoint, proxy: Option<&Proxy>) -> Config {
         let tls = TlsConfig::builder();
         let tls = match &self.authorities {
             None => tls,
@@ -45,7 +43,7 @@ impl Limits {
         };
         Agent::config_builder()
             .user_agent(USER_AGENT)
-            .proxy(proxy)
+            .proxy(proxy.map(|proxy| proxy.way.clone()))
             .tls_config(tls.build())
             .https_only(endpoint.url.scheme() == "https")
             // Both are looked at here: a redirect may lead to another origin.
@@ -102,19 +100,22 @@ pub(super) fn is_page(status: u16) -> bool {
 /// Makes requests, one after another.
 pub(super) struct Exchange<'a> {
     endpoint: &'a Arc<Endpoint>,
+    /// The variable that names the proxy, if there is one.
+    proxy: Option<&'static str>,
     agent: Agent,
     response_bytes_max: u64,
     is_unwanted: IsUnwanted<'a>,
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(
-        endpoint: &'a Arc<Endpoint>,
-        config: &Config,
-        response_bytes_max: u64,
-        is_unwanted: IsUnwanted<'a>,
-    ) -> Self {
-        Self { endpoint, agent: config.new_agent(), response_bytes_max, is_unwanted }
+    pub(super) fn new(api: &'a Api, is_unwanted: IsUnwanted<'a>) -> Self {
+        Self {
+            endpoint: &api.endpoint,
+            proxy: api.proxy.as_ref().map(|proxy| proxy.variable),
+            agent: api.config.new_agent(),
+            response_bytes_max: api.response_bytes_max,
+            is_unwanted,
+        }
     }
 
     /// Asks once. A redirect is an answer like any other.
@@ -148,7 +149,21 @@ impl<'a> Exchange<'a> {
     }
 
     fn no_answer(&self, problem: String) -> FetchError {
+        let problem = self.by_way_of_the_proxy(problem);
         FetchError::NoAnswer { url: self.endpoint.shown.clone(), problem }
+    }
+
+    fn of_tls(&self, problem: String) -> FetchError {
+        // It may be the proxy that TLS has something against.
+        let problem = self.by_way_of_the_proxy(problem);
+        FetchError::of_tls(self.endpoint.shown.clone(), problem)
+    }
+
+    fn by_way_of_the_proxy(&self, problem: String) -> String {
+        match self.proxy {
+            None => problem,
+            Some(variable) => format!("{problem}, by way of the proxy of {variable}"),
+        }
     }
 
     /// Says what went wrong without what was sent or received.
@@ -157,14 +172,10 @@ impl<'a> Exchange<'a> {
         let problem = match error {
             // What TLS finds wrong with a peer is no fault of the network.
             ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
-                return FetchError::NotTrusted { url, problem: error.to_string() };
+                return self.of_tls(error.to_string());
             }
-            ureq::Error::Rustls(error) => {
-                return FetchError::NotTrusted { url, problem: error.to_string() };
-            }
-            ureq::Error::Tls(problem) => {
-                return FetchError::NotTrusted { url, problem: problem.to_owned() };
-            }
+            ureq::Error::Rustls(error) => return self.of_tls(error.to_string()),
+            ureq::Error::Tls(problem) => return self.of_tls(problem.to_owned()),
             ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
                 return FetchError::CannotAsk { url, problem: "correct url, or its parameters" };
             }
@@ -173,9 +184,6 @@ impl<'a> Exchange<'a> {
                     url,
                     problem: "the connection would not be secret",
                 };
-            }
-            ureq::Error::InvalidProxyUrl => {
-                return FetchError::CannotAsk { url, problem: "correct the proxy's address" };
             }
             ureq::Error::LargeResponseHeader(..) => {
                 return FetchError::CannotAsk { url, problem: "its header is larger than 64 KiB" };
@@ -186,8 +194,9 @@ impl<'a> Exchange<'a> {
             }
             ureq::Error::Timeout(_) => "it took longer than http.timeout".to_owned(),
             ureq::Error::HostNotFound => "its host name is not known".to_owned(),
-            ureq::Error::ConnectProxyFailed(_) => "the proxy did not connect to it".to_owned(),
-            ureq::Error::Protocol(_) => "it is not HTTP".to_owned(),
+            // The reason holds a status, and nothing else of the proxy's answer.
+            ureq::Error::ConnectProxyFailed(reason) => format!("it was not reached: {reason}"),
+            ureq::Error::Protocol(_) => "it is not HTTP, or breaks its rules".to_owned(),
             ureq::Error::Decompress(..) => "its gzip stream is cut or damaged".to_owned(),
             _ => "the connection failed".to_owned(),
         };

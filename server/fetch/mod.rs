@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod link_header;
 mod paging;
+mod proxy;
 mod rate;
 mod request;
 mod retry;
@@ -33,6 +34,7 @@ use crate::json::JsonLayout;
 pub(crate) use self::error::FetchError;
 pub(crate) use self::exchange::Limits;
 pub(crate) use self::paging::{PageSize, Paging};
+pub(crate) use self::proxy::Proxy;
 pub(crate) use self::request::{Endpoint, has_user};
 pub(crate) use self::spool::{Spool, failed_page_name};
 pub(crate) use self::watermark::Incremental;
@@ -49,6 +51,7 @@ pub(crate) struct Api {
     retries: u32,
     response_bytes_max: u64,
     rate: Rate,
+    proxy: Option<Proxy>,
     config: Config,
     spool: Arc<Spool>,
 }
@@ -66,6 +69,8 @@ pub(crate) struct ApiSettings {
     /// A positive number.
     pub(crate) requests_per_second: f64,
     pub(crate) limits: Limits,
+    /// What leads to the API, if it is not reached directly.
+    pub(crate) proxy: Option<Proxy>,
 }
 
 /// What a fetch brought.
@@ -98,7 +103,7 @@ impl fmt::Debug for Fetched {
 
 impl Api {
     pub(crate) fn new(settings: ApiSettings, spool: Arc<Spool>) -> Self {
-        let config = settings.limits.config(&settings.endpoint);
+        let config = settings.limits.config(&settings.endpoint, settings.proxy.as_ref());
         Self {
             endpoint: Arc::new(settings.endpoint),
             paging: settings.paging,
@@ -107,6 +112,7 @@ impl Api {
             retries: settings.retries,
             response_bytes_max: settings.limits.response_bytes_max,
             rate: Rate::new(settings.requests_per_second),
+            proxy: settings.proxy,
             config,
             spool,
         }

@@ -8,7 +8,7 @@ use std::fmt;
 use ferry::host::settings::Secret;
 use ureq::http::{HeaderMap, Method, Request, Response};
 use ureq::{Agent, Body};
-use url::{Host, Url};
+use url::Url;
 
 /// Longest address that is asked.
 pub(super) const URL_BYTES_MAX: usize = 8 * 1024;
@@ -55,16 +55,6 @@ impl Endpoint {
     /// Whether an address is one that headers and parameters may be sent to.
     pub(super) fn is_at_origin(&self, url: &Url) -> bool {
         url.origin() == self.url.origin() && !has_user(url)
-    }
-
-    /// Whether the API runs on this host, so that no proxy leads to it.
-    pub(super) fn is_on_this_host(&self) -> bool {
-        match self.url.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
     }
 }
 
@@ -142,17 +132,6 @@ mod tests {
             "data:,x",
         ] {
             assert!(!is_at_origin(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn this_host_needs_no_proxy() {
-        let is_on_this_host = |host: &str| endpoint(&format!("http://{host}/")).is_on_this_host();
-        for host in ["127.0.0.1:8000", "localhost", "api.localhost", "[::1]:9"] {
-            assert!(is_on_this_host(host), "{host}");
-        }
-        for host in ["10.0.0.1", "localhost.example", "[::2]"] {
-            assert!(!is_on_this_host(host), "{host}");
         }
     }
 

@@ -10,6 +10,7 @@ mod pages;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use url::Url;
 
 use self::pages::{check_parameters, paging};
 use crate::catalog::dataset::DeclaredColumn;
-use crate::fetch::{Api, ApiSettings, Endpoint, Incremental, Limits, Spool, has_user};
+use crate::fetch::{Api, ApiSettings, Endpoint, Incremental, Limits, Proxy, Spool, has_user};
 use crate::json::{Framing, JsonLayout};
 use crate::settings::words::{one_of, within};
 use crate::wanted::WantedColumn;
@@ -44,6 +45,8 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(10);
 const RESPONSE_BYTES_DEFAULT: ByteSize = ByteSize(32 << 20);
+const AHEAD_DEFAULT: Duration = Duration::from_hours(24);
+const AHEAD_MAX: Duration = Duration::from_hours(10 * 366 * 24);
 /// A response is held in memory.
 const RESPONSE_BYTES: RangeInclusive<u64> = 1 << 10..=256 << 20;
 
@@ -81,6 +84,7 @@ pub(super) struct RawIncremental {
     parameter: String,
     column: String,
     initial: Option<String>,
+    max_ahead: Option<Span>,
 }
 
 /// `[dataset.http]` as it is written.
@@ -114,6 +118,7 @@ enum Method {
 pub(super) fn api(raw: RawApi, known: &Beside<'_>) -> Result<Api, String> {
     let http = raw.http.unwrap_or_default();
     let (url, shown) = address(raw.url.as_deref())?;
+    let proxy = Proxy::find(&url, |name| env::var_os(name))?;
     let body = body(raw.method.as_deref(), raw.body.as_deref())?;
     let (paging, pages_max) = paging(raw.pages, &known.layout.framing)?;
     let incremental = raw.incremental.map(|raw| incremental(raw, known.columns)).transpose()?;
@@ -147,6 +152,7 @@ pub(super) fn api(raw: RawApi, known: &Beside<'_>) -> Result<Api, String> {
             response_bytes_max: response_bytes_max(http.max_response)?,
             authorities: authorities.transpose()?,
         },
+        proxy,
     };
     Ok(Api::new(settings, Arc::clone(known.spool)))
 }
@@ -262,7 +268,7 @@ fn incremental(
     raw: RawIncremental,
     columns: &BTreeMap<String, DeclaredColumn>,
 ) -> Result<Incremental, String> {
-    let RawIncremental { parameter, column: name, initial } = raw;
+    let RawIncremental { parameter, column: name, initial, max_ahead } = raw;
     check_parameter("incremental.parameter", &parameter)?;
     let Some(declared) = columns.get(&name) else {
         return Err(format!(
@@ -283,16 +289,29 @@ fn incremental(
     if initial.as_ref().is_some_and(|initial| initial.len() > VALUE_BYTES_MAX) {
         return Err(format!("incremental.initial is longer than {VALUE_BYTES_MAX} bytes"));
     }
+    let is_time =
+        matches!(column_type, ColumnType::Date | ColumnType::Timestamp | ColumnType::Timestamptz);
+    if max_ahead.is_some() && !is_time {
+        return Err(
+            "incremental.max_ahead goes with a column of type date, timestamp or timestamptz: remove it"
+                .to_owned(),
+        );
+    }
+    let ahead_max = max_ahead.map_or(AHEAD_DEFAULT, |Span(ahead)| ahead);
+    if ahead_max > AHEAD_MAX {
+        return Err("incremental.max_ahead: write \"0s\" to \"3660d\"".to_owned());
+    }
     let column = WantedColumn {
         column: Column { name, column_type },
         format: Arc::clone(&declared.format),
         nulls: Arc::clone(&declared.nulls),
     };
-    Ok(Incremental { parameter, column, initial })
+    Ok(Incremental { parameter, column, initial, ahead_max })
 }
 
 fn authorities(file: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let text = pem::read(file, PemContent::Certificates).map_err(|error| format!("ca_file: {error}"))?;
+    let text =
+        pem::read(file, PemContent::Certificates).map_err(|error| format!("ca_file: {error}"))?;
     let unusable = || format!("ca_file: {} holds no certificate that can be read", file.display());
     let mut certificates = Vec::new();
     for item in parse_pem(&text) {

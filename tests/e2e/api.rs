@@ -5,6 +5,8 @@
 
 mod request;
 mod respond;
+mod secure;
+mod tunnel;
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -16,6 +18,8 @@ use serde_json::{Value, json};
 
 use crate::hosts::wait_for;
 pub(crate) use request::Asked;
+pub(crate) use secure::Secure;
+pub(crate) use tunnel::Tunnel;
 
 /// Stands in every cursor: what a client does not encode breaks the request.
 const CURSOR_TAIL: &str = ":a b&c=d+e/é%";
@@ -160,6 +164,11 @@ impl Api {
         let accepting = Arc::clone(&shared);
         thread::spawn(move || accept(&accepting, &listener));
         Self { address, shared }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Scheme, host and port.

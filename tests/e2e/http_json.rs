@@ -4,8 +4,11 @@ mod ceilings;
 mod incremental;
 mod interrupted;
 mod paging;
+mod private;
+mod proxied;
 mod records;
 mod secrets;
+mod spool;
 mod troubles;
 mod watermark;
 
@@ -26,6 +29,17 @@ const HTTP: &str = "[dataset.http]\nrequests_per_second = 1000.0\ntimeout = \"10
 const APPEND: &str = "[[target]]\ntable = \"people\"\ncreate = true\n";
 const UPSERT: &str =
     "[[target]]\ntable = \"people\"\ncreate = true\nmode = \"upsert\"\nkey = [\"id\"]\n";
+/// Variables that lead to a proxy, or around one.
+const PROXIES: [&str; 8] = [
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
 /// What a table must hold of records, by PostgreSQL's own functions.
 const FLATTENED: &str = "SELECT (r ->> 'id')::bigint AS id, r ->> 'name' AS name, \
     r #>> '{address,city}' AS address_city, \
@@ -61,6 +75,20 @@ impl Fetching {
     fn mend(&mut self, keys: &str, tables: &str) {
         self.source.write("server.toml", settings(&self.api, keys, tables));
         self.server = start_at(&self.source, "127.0.0.1:0");
+    }
+
+    /// Settings with further keys for the API at another origin.
+    fn settings_at(&self, origin: &str, keys: &str) -> String {
+        settings(&self.api, keys, HTTP).replace(&self.api.origin(), origin)
+    }
+
+    /// Starts the source host anew, for the API at another origin, with these variables.
+    fn restart_at(&mut self, origin: &str, keys: &str, variables: &[(&str, &str)]) {
+        self.source.write("server.toml", self.settings_at(origin, keys));
+        let mut command = self.source.command();
+        without_proxies(with_secrets(command.args(["--listen", "127.0.0.1:0"])));
+        command.envs(variables.iter().copied());
+        self.server = Server::start(&mut command);
     }
 
     /// Writes the job with these targets and limits.
@@ -144,6 +172,14 @@ fn start_at(source: &Source, listen: &str) -> Server {
 /// What settings may have from the environment.
 fn with_secrets(command: &mut Command) -> &mut Command {
     command.env("API_TOKEN", secrets::TOKEN).env("API_REGION", secrets::REGION)
+}
+
+/// Without whatever proxies the machine has.
+fn without_proxies(command: &mut Command) -> &mut Command {
+    for name in PROXIES {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Somebody with everything that a record can have.

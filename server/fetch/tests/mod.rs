@@ -44,6 +44,7 @@ fn settings_at(url: &str, paging: Paging) -> ApiSettings {
             response_bytes_max: 100_000,
             authorities: None,
         },
+        proxy: None,
     }
 }
 
@@ -118,5 +119,6 @@ fn incremental(initial: Option<&str>) -> Incremental {
             nulls: Arc::new(NullWords::default()),
         },
         initial: initial.map(str::to_owned),
+        ahead_max: Duration::from_hours(24),
     }
 }

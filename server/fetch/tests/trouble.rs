@@ -1,6 +1,8 @@
 //! A host that behaves badly: what is tried again, what is given up, and what is said of it.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use flate2::Compression;
@@ -169,6 +171,57 @@ fn a_host_without_tls_is_told_nothing() {
     settings.limits.timeout = Duration::from_secs(2);
     Fetcher::new(settings).failure();
     assert!(host.asked().is_empty());
+}
+
+/// Answers one connection without TLS; how much was read of it first.
+fn without_tls() -> (SocketAddr, JoinHandle<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let answering = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        // All of a client's first message; a server of HTTP/1.1 sees no request in it.
+        let read = stream.read(&mut [0; 4 * 1024]).expect("it is read");
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("it is written");
+        stream.shutdown(Shutdown::Write).ok();
+        // Nothing is left unread, or the answer might be lost.
+        stream.read_to_end(&mut Vec::new()).ok();
+        read
+    });
+    (address, answering)
+}
+
+/// Settings of an API that only this proxy leads to.
+fn proxied(variable: &str, address: &str) -> ApiSettings {
+    let url = "http://api.invalid/v1".parse().expect("an address");
+    let proxy = Proxy::find(&url, |name| (name == variable).then(|| address.into()));
+    ApiSettings { proxy: proxy.expect("it can be used"), ..settings_at(url.as_str(), Paging::Once) }
+}
+
+#[test]
+fn a_port_that_answers_without_tls_is_told_as_that() {
+    let (address, answering) = without_tls();
+    let (_, text) =
+        Fetcher::new(settings_at(&format!("https://{address}/hidden"), Paging::Once)).failure();
+    assert!(text.ends_with("correct scheme or port of its address"), "{text}");
+    assert!(!text.contains("ca_file") && !text.contains("tried"), "{text}");
+    assert!(answering.join().expect("no panic") > 0);
+}
+
+#[test]
+fn a_proxy_that_answers_without_tls_is_named_by_its_variable() {
+    let (address, answering) = without_tls();
+    let settings = proxied("HTTP_PROXY", &format!("https://{address}"));
+    let (_, text) = Fetcher::new(settings).failure();
+    assert!(text.contains("by way of the proxy of HTTP_PROXY; what answers"), "{text}");
+    assert!(answering.join().expect("no panic") > 0);
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_named_by_its_variable() {
+    let gone = Host::start(|_, _| Reply::Silence).url("");
+    let settings = ApiSettings { retries: 0, ..proxied("HTTP_PROXY", &gone) };
+    let (_, text) = Fetcher::new(settings).failure();
+    assert!(text.contains("refused") && text.ends_with("proxy of HTTP_PROXY"), "{text}");
 }
 
 #[test]

@@ -45,7 +45,8 @@ fn read_as(text: &str, layout: &JsonLayout) -> Result<Api, String> {
     api(raw, &beside)
 }
 
-const URL: &str = "url = 'https://api.example.com/v1/users'\n";
+/// A host of this machine: no proxy of its environment leads there.
+const URL: &str = "url = 'https://api.localhost/v1/users'\n";
 
 fn read(keys: &str) -> Result<Api, String> {
     read_as(&format!("{URL}{keys}"), &JsonLayout::default())
@@ -65,7 +66,7 @@ fn lines() -> JsonLayout {
 #[test]
 fn an_address_is_enough() {
     let api = read("").expect("it is valid");
-    assert_eq!(api.shown(), "https://api.example.com/v1/users");
+    assert_eq!(api.shown(), "https://api.localhost/v1/users");
     assert!(format!("{api:?}").contains("Once"));
 }
 
@@ -178,6 +179,21 @@ fn an_incremental_column_has_a_type_with_an_order() {
     let formatted = "columns = { at = { type = 'date', format = '%d.%m.%Y' } }";
     assert_refused(read(&keys(formatted)), "has a format of its own");
     assert!(read(&keys("columns = { at = 'bigint' }")).is_ok());
+}
+
+#[test]
+fn only_a_time_lies_ahead_and_not_for_ever() {
+    let keys = |column_type: &str, ahead: &str| {
+        format!(
+            "columns = {{ at = '{column_type}' }}\n[incremental]\nparameter = 'since'\ncolumn = 'at'\nmax_ahead = '{ahead}'\n"
+        )
+    };
+    for column_type in ["date", "timestamp", "timestamptz"] {
+        assert!(read(&keys(column_type, "365d")).is_ok(), "{column_type}");
+        assert!(read(&keys(column_type, "0s")).is_ok(), "{column_type}");
+    }
+    assert_refused(read(&keys("bigint", "1d")), "date, timestamp or timestamptz: remove it");
+    assert_refused(read(&keys("date", "20years")), "incremental.max_ahead: write \"0s\" to");
 }
 
 #[test]

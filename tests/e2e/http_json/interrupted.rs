@@ -9,15 +9,15 @@ use crate::api::{Api, Paging, Trouble};
 use crate::hosts::{free_port, wait_for};
 
 const SIZE: usize = 400;
-const COUNT: u64 = 1990;
-const RULES: &str = "columns = [\"id\", \"name\"]\n[[target]]\ntable = \"people\"\n\
+pub(super) const COUNT: u64 = 1990;
+pub(super) const RULES: &str = "columns = [\"id\", \"name\"]\n[[target]]\ntable = \"people\"\n\
     [load]\ncommit_bytes = \"64KiB\"\n";
 /// What the records hold, as SQL.
 const RECORDS: &str = "SELECT n::bigint AS id, 'person ' || n || repeat('x', 600) AS name \
     FROM generate_series(1, 1990) AS n";
 
 /// Five pages of several transactions each, into a table that takes its time.
-fn slow() -> (Fetching, String) {
+pub(super) fn slow() -> (Fetching, String) {
     let filler = "x".repeat(600);
     let record = |id: u64| json!({ "id": id, "name": format!("person {id}{filler}") });
     let records: Vec<Value> = (1..=COUNT).map(record).collect();
@@ -34,9 +34,10 @@ fn wait_for_rows(fetching: &Fetching) {
 }
 
 #[track_caller]
-fn assert_whole(fetching: &Fetching) {
+pub(super) fn assert_whole(fetching: &Fetching) {
     fetching.database.assert_same_rows("SELECT id, name FROM people", RECORDS);
-    let loaded = "SELECT sum(loaded_rows) FROM ferry.split";
+    let loaded = "SELECT sum(loaded_rows) FROM ferry.split JOIN ferry.file USING (file_id) \
+                  WHERE dataset = 'people'";
     assert_eq!(fetching.database.number(loaded), COUNT);
 }
 

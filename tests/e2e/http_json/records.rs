@@ -116,6 +116,35 @@ fn a_refused_record_is_named_by_its_index_its_place_and_every_column() {
 }
 
 #[test]
+fn a_record_that_is_nested_too_deep_is_refused_alone() {
+    let mut records = people(1..=12);
+    // The record itself is the first level.
+    records[3]["tags"] = nested(127);
+    records[6]["tags"] = nested(128);
+    records[9]["name"] = nested(300);
+    let api = Api::start(Paging::Number, 5, records.clone());
+    let fetching = Fetching::new(api, "", HTTP);
+
+    let rules = [APPEND, ALL_MAY_BE_REFUSED].concat();
+    let summary = fetching.run(&rules).expect_code(0).summary();
+
+    assert_eq!((&summary["rows"]["loaded"], &summary["rows"]["read"]), (&10.into(), &12.into()));
+    let refused = fetching.database.rows(
+        "SELECT substr(name, 1, 11), row_number, reasons -> 0 ->> 'code'
+         FROM ferry.quarantine JOIN ferry.file USING (file_id) ORDER BY 1, 2",
+    );
+    assert_eq!(refused, [["page-000002", "2", "too_deep"], ["page-000002", "5", "too_deep"]]);
+    records.remove(9);
+    records.remove(6);
+    fetching.assert_holds(&records);
+}
+
+/// So many arrays, one in the other.
+fn nested(depth: u32) -> Value {
+    (0..depth).fold(Value::Null, |inner, _| Value::Array(vec![inner]))
+}
+
+#[test]
 fn a_refused_record_is_replayed_from_its_page_after_the_settings_were_mended() {
     let mut fetching = of_document(REFUSED);
     let rules = [APPEND, ALL_MAY_BE_REFUSED].concat();

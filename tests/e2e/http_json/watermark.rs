@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{Fetching, HTTP, UPSERT, people, person};
+use super::{Fetching, HTTP, UPSERT, one, people, person, problems};
 use crate::api::{Api, Paging, Trouble};
 use crate::hosts::wait_for;
 
@@ -82,6 +82,47 @@ fn a_run_that_asked_before_another_one_does_not_take_it_back() {
 
     assert_eq!(remembered(&fetching), updated_at(20));
     fetching.assert_holds(&people(1..=20));
+}
+
+#[test]
+fn a_page_with_a_time_that_lies_far_ahead_does_not_count_and_comes_again() {
+    let mut records = people(1..=8);
+    records[6]["updated_at"] = json!("9999-12-31T00:00:00Z");
+    let api = Api::start(Paging::Cursor, 5, records);
+    let fetching = Fetching::new(api, "", &format!("{SINCE}{HTTP}"));
+
+    fetching.run(UPSERT).expect_code(0);
+
+    assert_eq!(fetching.database.count("people"), 8, "as a row it is as good as any");
+    assert_eq!(remembered(&fetching), updated_at(5), "nothing would come after it");
+    assert!(fetching.server.process.stderr().contains("incremental.max_ahead"));
+    // It was mended at the source.
+    fetching.api.set_records(people(1..=9));
+    fetching.run(UPSERT).expect_code(0);
+    fetching.assert_holds(&people(1..=9));
+    assert_eq!(remembered(&fetching), updated_at(9));
+}
+
+#[test]
+fn a_watermark_that_lies_far_ahead_is_told_instead_of_asked_with() {
+    let mut fetching = fetching(5);
+    fetching.run(UPSERT).expect_code(0);
+    fetching.database.execute("UPDATE ferry.watermark SET value = '2999-01-01T00:00:00Z'");
+    fetching.api.set_records(people(1..=9));
+    fetching.asked();
+
+    let outcome = fetching.run(UPSERT).expect_code(7).expect_text("ferry.watermark");
+
+    assert_eq!(problems(&outcome.summary()), one("page-000001"));
+    assert!(!outcome.text().contains("2999"), "it is a value of a record");
+    assert_eq!(fetching.api.requests().len(), 0, "there is nothing to ask for");
+    // Some columns do hold what is to come.
+    fetching.mend("", &format!("{SINCE}max_ahead = \"3660d\"\n{HTTP}"));
+    fetching.run(UPSERT).expect_code(7);
+    fetching.database.execute("DELETE FROM ferry.watermark");
+    fetching.run(UPSERT).expect_code(0);
+    fetching.assert_holds(&people(1..=9));
+    assert_eq!(remembered(&fetching), updated_at(9));
 }
 
 #[test]
