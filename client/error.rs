@@ -184,6 +184,9 @@ pub(crate) enum ClientError {
     /// The demo failed.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// The work is done, but what was to be told of it is not.
+    #[error("cannot write the answer to standard output: {0}")]
+    Output(&'static std::io::Error),
     /// The operating system refused something that always works.
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
@@ -213,6 +216,7 @@ impl ClientError {
             | Self::Key(_)
             | Self::Clean(_)
             | Self::Check(_)
+            | Self::Database(DatabaseError::InvalidUrl)
             | Self::NothingSelected
             | Self::NotInQuarantine { .. }
             | Self::NoRun { .. }
@@ -222,6 +226,9 @@ impl ClientError {
             Self::Pii(error) => pii_class(error),
             Self::Column(error) => column_class(error),
             Self::Source(error) => source_class(error),
+            Self::Database(DatabaseError::TooOld { .. }) => {
+                ("database_refused", exit::DATABASE_REFUSED)
+            }
             Self::Database(_) | Self::ReplayCommitLost { .. } => {
                 ("database_unreachable", exit::DATABASE_UNREACHABLE)
             }
@@ -242,9 +249,11 @@ impl ClientError {
             Self::Interrupted | Self::Demo(DemoError::Interrupted) => {
                 ("interrupted", exit::INTERRUPTED)
             }
-            Self::Export { .. } | Self::Serve(_) | Self::Demo(_) | Self::Start(_) => {
-                ("unexpected", exit::UNEXPECTED)
-            }
+            Self::Export { .. }
+            | Self::Serve(_)
+            | Self::Demo(_)
+            | Self::Output(_)
+            | Self::Start(_) => ("unexpected", exit::UNEXPECTED),
         }
     }
 }
@@ -301,9 +310,10 @@ fn column_class(error: &ColumnError) -> (&'static str, u8) {
 
 fn source_class(error: &SourceError) -> (&'static str, u8) {
     match error {
-        SourceError::Unreachable { .. } | SourceError::Lost(_) | SourceError::Interrupted => {
-            ("source_unreachable", exit::SOURCE_UNREACHABLE)
-        }
+        SourceError::Unreachable { .. }
+        | SourceError::Unanswered(_)
+        | SourceError::Lost(_)
+        | SourceError::Interrupted => ("source_unreachable", exit::SOURCE_UNREACHABLE),
         SourceError::Refused { .. } => ("source_refused", exit::SOURCE_REFUSED),
         SourceError::Settings(_) => ("configuration", exit::USAGE),
         SourceError::Protocol(_) => ("protocol", exit::UNEXPECTED),

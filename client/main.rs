@@ -38,6 +38,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use ferry::host::{core, logging, panic};
 
+use crate::error::ClientError;
+
 /// Batches are made by one thread and freed by another; under the system's
 /// allocator memory grows from that.
 #[global_allocator]
@@ -48,11 +50,15 @@ fn main() -> ExitCode {
     logging::init(arguments.log_level);
     panic::report_without_values();
     core::forbid_core_files();
-    match cli::execute(arguments) {
+    match cli::execute(arguments).and_then(|()| all_is_told()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(error.to_string());
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+fn all_is_told() -> Result<(), ClientError> {
+    output::lost().map_or(Ok(()), |why| Err(ClientError::Output(why)))
 }

@@ -2,10 +2,14 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use comfy_table::{CellAlignment, Table, presets};
+
+/// Why a line of the answer was lost, such as a disk that is full.
+static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// Whom an answer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +39,18 @@ pub(crate) fn table<const WIDTH: usize>(header: [&str; WIDTH], numbers: Range<us
     table
 }
 
-/// A line of the program's answer.
+/// A line of the program's answer; [`lost`] tells whether all of them were written.
 pub(crate) fn line(text: impl AsRef<str>) {
-    // A reader that went away, such as `head`, is not an error of ours.
-    let _ = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
+    match writeln!(io::stdout().lock(), "{}", text.as_ref()) {
+        // A reader that went away, such as `head`, is not an error of ours.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => _ = LOST.set(error),
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// Why the answer is not complete, if it is not.
+pub(crate) fn lost() -> Option<&'static io::Error> {
+    LOST.get()
 }
 
 /// A text on one line, without what a terminal would take for a command.
@@ -57,7 +69,7 @@ pub(crate) fn printable(text: &str) -> String {
 /// A line that begins a part of the answer.
 pub(crate) fn heading(text: impl AsRef<str>) {
     let text = text.as_ref();
-    if std::io::stdout().is_terminal() {
+    if io::stdout().is_terminal() {
         line(format!("\n\x1b[1m{text}\x1b[0m"));
     } else {
         line(format!("\n== {text}"));
@@ -65,16 +77,16 @@ pub(crate) fn heading(text: impl AsRef<str>) {
 }
 
 /// Where an answer goes that is not made of lines.
-pub(crate) fn stdout() -> impl std::io::Write {
-    std::io::stdout()
+pub(crate) fn stdout() -> impl io::Write {
+    io::stdout()
 }
 
 /// A hint that is not part of the answer.
 pub(crate) fn note(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+    let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
 }
 
 /// Why the program failed.
 pub(crate) fn error(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stderr().lock(), "error: {}", text.as_ref());
+    let _ = writeln!(io::stderr().lock(), "error: {}", text.as_ref());
 }

@@ -3,6 +3,7 @@
 use ferry::host::settings::ByteSize;
 use ferry::position::Split;
 
+use crate::cache;
 use crate::columns::{ColumnPlan, SourceColumn, TargetPlan, columns_json};
 use crate::database;
 use crate::error::ClientError;
@@ -20,6 +21,8 @@ use crate::run::{
 /// Prints the plan of a job.
 pub(crate) async fn show(job: &Job, options: &RunOptions) -> Result<(), ClientError> {
     let key = job.pii_key_file.as_deref().map(PseudonymKey::read).transpose()?;
+    // Finds what is wrong with its settings; nobody is asked.
+    let _ = cache::cache_of_targets(job)?;
     let mut connection = database::connect(&job.database_url, APPLICATION_NAME).await?;
     let mut source = receive::connect(&job.source).await?;
     let surveying = survey(job, options, &mut source, &mut connection, key.as_ref());

@@ -34,8 +34,8 @@ const AFTER_HELP: &str = "\
 Examples:
   ferry-client demo                                   see it work, with a throw-away PostgreSQL
   ferry-client plan job.toml                          what would be moved; touches nothing
-  ferry-client preview job.toml --rows 20             rows as they come in beside what would be loaded
-  ferry-client run job.toml                           move it; run again to continue or to add what is new
+  ferry-client preview job.toml --rows 20             rows as they come in, and as loaded
+  ferry-client run job.toml                           move it; again: continue, or add what is new
   ferry-client runs                                   what ran; `runs show 12` tells all of one run
   ferry-client serve job.toml                         a page and an API: runs, refused rows, records
   ferry-client run --source http://host:7443 --dataset customers \\
@@ -44,8 +44,7 @@ Examples:
 Exit codes:
   0 done   1 unexpected   2 usage or configuration   3 source unreachable
   4 database unreachable   5 rejects over the limit, or a check that stops the run
-  6 accounts do not close
-  7 the source refused   8 the database refused   130 stopped by a signal";
+  6 accounts do not close   7 the source refused   8 the database refused   130 stopped by a signal";
 
 /// How long stages that are at work may take to notice the end.
 const STAGES_END_TIMEOUT: Duration = Duration::from_secs(2);
@@ -60,7 +59,14 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
     /// Least important log lines to show; `RUST_LOG` goes before it.
-    #[arg(long, global = true, value_enum, default_value = "info", value_name = "LEVEL")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "info",
+        value_name = "LEVEL",
+        display_order = 900
+    )]
     pub(crate) log_level: Level,
 }
 
@@ -119,7 +125,7 @@ struct DemoArguments {
 
 #[derive(Subcommand)]
 enum DemoTrip {
-    /// CSV files of customers, which is also what is moved without a word.
+    /// CSV files of customers, which is also what is moved if nothing is named.
     Customers,
     /// People of a JSON API, through two tables and a Redis to REST and a web page.
     People,

@@ -12,6 +12,7 @@ use crate::ledger::quarantine::State;
 use crate::output::Style;
 use crate::quarantine::{self, ExportFile, Reach, Selection};
 use crate::run::unless_stopped;
+use crate::status::Scope;
 
 #[derive(Subcommand)]
 pub(super) enum QuarantineVerb {
@@ -57,8 +58,9 @@ impl SelectionArguments {
     }
 }
 
+/// Which rows of a ledger are shown, however they stand.
 #[derive(Args)]
-pub(super) struct ListArguments {
+struct RowsArguments {
     #[command(flatten)]
     ledger: LedgerArguments,
     #[command(flatten)]
@@ -66,6 +68,19 @@ pub(super) struct ListArguments {
     /// Rows that are open, replayed or discarded.
     #[arg(long, value_name = "STATE")]
     state: Option<State>,
+}
+
+impl RowsArguments {
+    fn meant(self) -> Result<(Scope, Selection), ClientError> {
+        let selection = self.selection.selection(self.state, Vec::new());
+        Ok((self.ledger.scope()?, selection))
+    }
+}
+
+#[derive(Args)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    rows: RowsArguments,
     /// Most rows to list.
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(i64).range(1..))]
     limit: i64,
@@ -117,12 +132,7 @@ pub(super) struct DiscardArguments {
 #[derive(Args)]
 pub(super) struct ExportArguments {
     #[command(flatten)]
-    ledger: LedgerArguments,
-    #[command(flatten)]
-    selection: SelectionArguments,
-    /// Rows that are open, replayed or discarded.
-    #[arg(long, value_name = "STATE")]
-    state: Option<State>,
+    rows: RowsArguments,
     /// Write CSV; there is no other format.
     #[arg(long)]
     csv: bool,
@@ -139,8 +149,7 @@ impl QuarantineVerb {
     pub(super) async fn execute(self, mut shutdown: Shutdown) -> Result<(), ClientError> {
         match self {
             Self::List(list) => {
-                let scope = list.ledger.scope()?;
-                let selection = list.selection.selection(list.state, Vec::new());
+                let (scope, selection) = list.rows.meant()?;
                 let style = Style::of(list.json);
                 let listing = quarantine::list(&scope, &selection, list.limit, style);
                 unless_stopped(&mut shutdown, listing).await
@@ -163,8 +172,7 @@ impl QuarantineVerb {
                 unless_stopped(&mut shutdown, discarding).await
             }
             Self::Export(export) => {
-                let scope = export.ledger.scope()?;
-                let selection = export.selection.selection(export.state, Vec::new());
+                let (scope, selection) = export.rows.meant()?;
                 let replaces = export.force;
                 let file = export.output.map(|path| ExportFile { path, replaces });
                 let exporting = quarantine::export(&scope, &selection, file.as_ref());

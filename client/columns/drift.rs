@@ -68,8 +68,9 @@ pub(crate) struct Drift {
     pub(crate) differences: Vec<Difference>,
     /// The dataset's columns, as the columns of the job are planned with them.
     pub(crate) columns: Vec<Column>,
-    /// What the ledger notes of the source, which is the next baseline.
-    pub(crate) offered: Vec<Column>,
+    /// What the ledger notes of the source, which is the next baseline; `None` while
+    /// no file was seen, of which the dataset may not know all columns, and no table made.
+    pub(crate) offered: Option<Vec<Column>>,
     dataset: String,
     /// Files whose header may be a record; its names are not told.
     untold: Files,
@@ -120,12 +121,21 @@ pub(crate) fn drift(
             columns.push(column);
         }
     }
-    let offered = columns.clone();
+    let is_seen = baseline.is_some() || !headers.is_empty();
+    let offered = is_seen.then(|| columns.clone());
     let dataset = job.source.dataset.clone();
     Drift { differences, columns, offered, dataset, untold, undeclared }
 }
 
 impl Drift {
+    /// Makes the next baseline of the columns that new tables get, also while no
+    /// file was seen: what comes later is new to those tables.
+    pub(crate) fn make_baseline(&mut self) {
+        if self.offered.is_none() {
+            self.offered = Some(self.columns.clone());
+        }
+    }
+
     /// Refuses what the policy does not allow.
     ///
     /// `freeze` allows no difference, `evolve` no new column that looks like

@@ -19,6 +19,8 @@ pub(crate) use pool::{pool, set_up_look_ups, set_up_texts};
 pub(crate) use statement::{RowRefusal, StatementError, is_data_exception};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The oldest that is tested, in the form of `server_version_num`.
+const VERSION_MIN: u32 = 150_000;
 
 /// What a session needs, whatever role, database or server say.
 ///
@@ -106,6 +108,18 @@ pub(crate) enum DatabaseError {
         /// Port.
         port: u16,
     },
+    /// The server lacks what loading needs.
+    #[error(
+        "the database at {host}:{port} is PostgreSQL {version}, and ferry needs 15 or later: upgrade it, or load elsewhere"
+    )]
+    TooOld {
+        /// Major version.
+        version: u32,
+        /// Host name, address or folder of the socket.
+        host: String,
+        /// Port.
+        port: u16,
+    },
     /// The server refuses the session for another reason.
     #[error("the database at {host}:{port} refused the session: {reason}")]
     Refused {
@@ -126,7 +140,10 @@ impl DatabaseError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { sqlstate, .. } => statement::is_passing(sqlstate),
-            Self::InvalidUrl | Self::Authentication { .. } | Self::NoSuchDatabase { .. } => false,
+            Self::InvalidUrl
+            | Self::Authentication { .. }
+            | Self::NoSuchDatabase { .. }
+            | Self::TooOld { .. } => false,
         }
     }
 }
@@ -138,7 +155,14 @@ pub(crate) async fn connect(
 ) -> Result<PgConnection, DatabaseError> {
     let options = parse(url)?.application_name(application_name);
     match tokio::time::timeout(CONNECT_TIMEOUT, open(&options)).await {
-        Ok(Ok(conn)) => Ok(conn),
+        Ok(Ok(conn)) => match too_old(conn.server_version_num()) {
+            Some(version) => Err(DatabaseError::TooOld {
+                version,
+                host: host(&options),
+                port: options.get_port(),
+            }),
+            None => Ok(conn),
+        },
         Ok(Err(error)) => Err(explain(&options, &error)),
         Err(_) => {
             let seconds = CONNECT_TIMEOUT.as_secs();
@@ -159,13 +183,18 @@ pub(crate) async fn set_application_name(
 
 async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut conn = options.connect().await?;
-    let _ = nodelay::set();
+    nodelay::set();
     // Statements rather than start-up options, which connection poolers refuse.
     sqlx::raw_sql(SESSION_SETTINGS).execute(&mut conn).await?;
     match sqlx::raw_sql(CLIENT_CHECK).execute(&mut conn).await {
         Err(error) if sqlstate(&error).is_none() => Err(error),
         _ => Ok(conn),
     }
+}
+
+/// The major version of a server that is too old. One that does not tell is tried.
+fn too_old(server_version_num: Option<u32>) -> Option<u32> {
+    server_version_num.filter(|number| *number < VERSION_MIN).map(|number| number / 10_000)
 }
 
 fn parse(url: &Secret) -> Result<PgConnectOptions, DatabaseError> {
@@ -236,6 +265,14 @@ mod tests {
             let error = parse(&Secret::new(url.to_owned())).expect_err("an invalid URL");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_is_told_by_its_major_version() {
+        assert_eq!(too_old(Some(140_011)), Some(14));
+        assert_eq!(too_old(Some(150_000)), None);
+        assert_eq!(too_old(Some(180_001)), None);
+        assert_eq!(too_old(None), None);
     }
 
     #[test]

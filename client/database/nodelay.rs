@@ -13,21 +13,28 @@ use std::os::fd::RawFd;
 
 use socket2::SockRef;
 
-/// Sets `TCP_NODELAY` where it is missing; returns on how many sockets it was set.
+/// Sets `TCP_NODELAY` where it is missing.
 ///
 /// A number may be closed, or be another socket's, by the time it is asked:
 /// then nothing is set, or what was to be set there anyway.
-pub(super) fn set() -> usize {
+pub(super) fn set() {
     let Ok(open) = fs::read_dir("/proc/self/fd") else {
-        return 0;
+        return;
     };
-    let numbers = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    numbers.filter(|number: &RawFd| set_on(&SockRef::from(number))).count()
+    for entry in open.flatten() {
+        let number = entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok());
+        if let Some(number) = number {
+            set_on(&SockRef::from(&number));
+        }
+    }
 }
 
-/// Whether it was set now. What is no TCP socket has no such option.
-fn set_on(socket: &SockRef<'_>) -> bool {
-    matches!(socket.nodelay(), Ok(false)) && socket.set_nodelay(true).is_ok()
+/// What is no TCP socket has no such option.
+fn set_on(socket: &SockRef<'_>) {
+    if matches!(socket.nodelay(), Ok(false)) {
+        // Without it, only time is lost.
+        let _ = socket.set_nodelay(true);
+    }
 }
 
 #[cfg(test)]
@@ -42,7 +49,7 @@ mod tests {
         let address = listener.local_addr().expect("its address");
         let connection = TcpStream::connect(address).expect("a connection");
         assert!(!connection.nodelay().expect("the option of a socket"));
-        let _ = set();
+        set();
         assert!(connection.nodelay().expect("the option of a socket"));
     }
 }

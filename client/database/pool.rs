@@ -40,7 +40,7 @@ pub(crate) fn pool(
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(IDLE_TIMEOUT)
         .after_connect(|connection, _| {
-            let _ = nodelay::set();
+            nodelay::set();
             Box::pin(set_up_look_ups(connection))
         });
     Ok(pool.connect_lazy_with(options))

@@ -115,7 +115,10 @@ fn is_overtaken(error: &LedgerError) -> bool {
 fn is_passing(error: &SourceError) -> bool {
     matches!(
         error,
-        SourceError::Unreachable { .. } | SourceError::Lost(_) | SourceError::Interrupted
+        SourceError::Unreachable { .. }
+            | SourceError::Unanswered(_)
+            | SourceError::Lost(_)
+            | SourceError::Interrupted
     )
 }
 

@@ -11,6 +11,8 @@ use crate::ledger::{LOCK_CLASS, LedgerError};
 /// Second half of the lock; those of jobs are hashes, and a collision only makes one wait.
 const MIGRATION_LOCK: i32 = 0;
 
+const SCHEMA: &str = "ferry";
+
 /// Every migration in its order: version, name, SQL. One that was released never changes.
 const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "ledger", include_str!("../../migrations/0001_ledger.sql")),
@@ -51,9 +53,12 @@ pub(crate) async fn exists(conn: &mut PgConnection) -> Result<bool, LedgerError>
 }
 
 async fn migrate_alone(conn: &mut PgConnection) -> Result<Vec<i64>, LedgerError> {
-    let migrator = migrator();
+    let mut migrator = migrator();
     let before = applied(conn).await?;
     refuse_newer(&migrator, &before)?;
+    if !has_schema(conn).await? {
+        migrator.create_schema(SCHEMA);
+    }
     migrator.run(&mut *conn).await.map_err(explain)?;
     let is_new = |version: &i64| before.iter().all(|(known, _)| known != version);
     Ok(migrator.iter().map(|migration| migration.version).filter(is_new).collect())
@@ -65,10 +70,15 @@ fn migrator() -> Migrator {
     };
     let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).to_vec());
     migrator.dangerous_set_table_name("ferry.migration");
-    migrator.create_schema("ferry");
     // Its own lock would stay taken after an error.
     migrator.set_locking(false);
     migrator
+}
+
+/// Who may write to the schema need not be allowed to make one.
+async fn has_schema(conn: &mut PgConnection) -> Result<bool, LedgerError> {
+    let asking = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL").bind(SCHEMA);
+    Ok(asking.fetch_one(conn).await?)
 }
 
 /// Versions and checksums of what was applied; empty if there is no ledger yet.

@@ -72,6 +72,21 @@ pub(crate) async fn note(
     Ok(())
 }
 
+/// Forgets how far the job has read a dataset, because it reads it from its
+/// beginning: so does the next one, until all of that is loaded.
+pub(crate) async fn forget(
+    conn: &mut PgConnection,
+    job: &str,
+    dataset: &str,
+) -> Result<(), LedgerError> {
+    sqlx::query("DELETE FROM ferry.watermark WHERE job = $1 AND dataset = $2")
+        .bind(job)
+        .bind(dataset)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Makes what a run has reached the watermark of its job; the run is finished in the same transaction.
 pub(super) async fn take_over(conn: &mut PgConnection, run_id: RunId) -> Result<(), LedgerError> {
     sqlx::query(

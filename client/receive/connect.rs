@@ -38,6 +38,16 @@ impl Source {
         let has_answered = Arc::clone(&self.has_answered);
         move || has_answered.load(Ordering::Relaxed)
     }
+
+    /// What went wrong with a call, which may have been the first one.
+    pub(super) fn failed(&self, status: Status) -> SourceError {
+        match SourceError::from(status) {
+            SourceError::Lost(reason) if !self.has_answered.load(Ordering::Relaxed) => {
+                SourceError::Unanswered(reason)
+            }
+            error => error,
+        }
+    }
 }
 
 /// Adds the token to every call.

@@ -27,7 +27,7 @@ const FILE_REASONS: [&str; 7] = [
 pub(crate) enum SourceError {
     /// No connection.
     #[error(
-        "cannot reach the source {url}: {reason}: check the address, and that ferry-server runs there"
+        "cannot reach the source {url}: {reason}: check the address, that ferry-server runs there, and whether it has TLS (https:// and source.ca_file, or http://)"
     )]
     Unreachable {
         /// Address as configured.
@@ -35,6 +35,11 @@ pub(crate) enum SourceError {
         /// Innermost cause.
         reason: String,
     },
+    /// The host took the connection, and no call was ever answered.
+    #[error(
+        "the source takes the connection and does not answer ({0}): check whether it has TLS (https:// in source.url), and wants a certificate (source.cert_file, source.key_file)"
+    )]
+    Unanswered(String),
     /// The connection broke or the server is stopping.
     #[error(
         "the connection to the source was lost ({0}): run the job again to continue where it stopped"
@@ -104,7 +109,10 @@ impl From<Status> for SourceError {
             // ferry-server gives a reason with each of its own errors.
             Code::Unknown | Code::Internal if reason.is_empty() => Self::Lost(innermost(&status)),
             Code::ResourceExhausted => Self::Lost(status.message().to_owned()),
-            _ => Self::Refused { reason, message: status.message().to_owned() },
+            _ => {
+                let message = format!("{}{}", status.message(), hint(&reason));
+                Self::Refused { reason, message }
+            }
         }
     }
 }
@@ -118,6 +126,14 @@ impl From<InvalidMessage> for SourceError {
 impl From<CodecError> for SourceError {
     fn from(error: CodecError) -> Self {
         Self::Protocol(error.to_string())
+    }
+}
+
+/// What a reason means to whom the source knows nothing of.
+fn hint(reason: &str) -> &'static str {
+    match reason {
+        "NO_TOKEN" => "; here, set source.token_file (--token-file)",
+        _ => "",
     }
 }
 

@@ -103,7 +103,8 @@ impl Source {
     /// Columns of a dataset with the types that its owner declared.
     pub(crate) async fn dataset_columns(&mut self, name: &str) -> Result<Vec<Column>, SourceError> {
         let request = proto::GetDatasetRequest { name: name.to_owned(), ..Default::default() };
-        let response = self.service.get_dataset(request).await?.into_inner();
+        let response = self.service.get_dataset(request).await;
+        let response = response.map_err(|status| self.failed(status))?.into_inner();
         self.has_answered.store(true, Ordering::Relaxed);
         let dataset = response.dataset.unwrap_or_default();
         dataset.columns.into_iter().map(|column| Ok(Column::try_from(column)?)).collect()
@@ -135,7 +136,8 @@ impl Source {
             known_files: known_files.iter().map(known_file).collect(),
             watermark: watermark.map(|watermark| watermark.expose().to_owned()),
         };
-        let response = self.service.plan_transfer(request).await?.into_inner();
+        let response = self.service.plan_transfer(request).await;
+        let response = response.map_err(|status| self.failed(status))?.into_inner();
         self.has_answered.store(true, Ordering::Relaxed);
         if !columns.is_empty() {
             refuse_other_columns(columns, response.columns)?;

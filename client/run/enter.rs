@@ -41,6 +41,7 @@ pub(super) async fn enter(
     key_id: Option<&str>,
     connection: &mut PgConnection,
 ) -> Result<Option<Entered>, ClientError> {
+    let offered = survey.drift.offered.as_deref().map(encode_columns);
     let facts = RunFacts {
         job: &job.name,
         source_url: &job.source.url,
@@ -51,7 +52,7 @@ pub(super) async fn enter(
         clean_version: clean::VERSION,
         old_rules,
         pii_key_id: key_id,
-        source_columns: &encode_columns(&survey.drift.offered),
+        source_columns: offered.as_deref(),
         choice: survey.choice,
         last_run: survey.last_run,
     };
@@ -69,7 +70,7 @@ pub(super) async fn enter(
     }
     make_incoming(&replacements, &opened, &mut transaction).await?;
     let left = write_news(job, survey, &opened, &mut transaction).await?;
-    note_watermark(survey, run_id, &left, &mut transaction).await?;
+    note_watermark(job, survey, run_id, &left, &mut transaction).await?;
     let held_up = left.held_up;
     transaction.commit().await?;
     tracing::info!(run = %run_id, resumed = is_resumed, "run opened");
@@ -85,8 +86,11 @@ pub(super) async fn enter(
 
 /// Notes what the run reaches of an API, if this plan, the last one, has all of it.
 ///
-/// What an earlier plan reached is forgotten: this one may give up its pages.
+/// What an earlier plan reached is forgotten: this one may give up its pages. So
+/// is what earlier runs reached if everything was asked for again: who goes on
+/// from there would never ask for what is left of that.
 async fn note_watermark(
+    job: &Job,
     survey: &Survey,
     run_id: RunId,
     left: &Left,
@@ -96,9 +100,13 @@ async fn note_watermark(
         // The source was not asked.
         return Ok(());
     }
+    if survey.read_before.is_some() && !survey.reads_on {
+        watermark::forget(connection, &job.name, &job.source.dataset).await?;
+    }
+    let before = survey.read_before.as_ref().filter(|_| survey.reads_on);
     let is_whole = left.too_late + left.held_up == 0;
     let reached = survey.plan.watermark.as_ref().filter(|_| is_whole);
-    watermark::note(connection, run_id, survey.read_before.as_ref(), reached).await?;
+    watermark::note(connection, run_id, before, reached).await?;
     Ok(())
 }
 
@@ -158,7 +166,7 @@ async fn make_incoming(
 /// Files that are left for a later run.
 #[derive(Default)]
 struct Left {
-    /// Something of a file behind them is loaded.
+    /// Something of a file behind them is loaded, or the run has pages of another answer.
     too_late: usize,
     /// A file before them cannot be read to its end.
     held_up: usize,
@@ -189,6 +197,14 @@ async fn write_news(
             Turn::TooLate => {
                 left.too_late += 1;
                 tracing::info!(file = file.name, "left for the next run: a later file has begun");
+                continue;
+            }
+            Turn::OtherAnswer => {
+                left.too_late += 1;
+                tracing::info!(
+                    file = file.name,
+                    "left for the next run: this one has pages of another answer of the API, which gives the same records again"
+                );
                 continue;
             }
             Turn::HeldUp => {

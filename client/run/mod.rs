@@ -15,6 +15,7 @@ mod prepare;
 mod retry;
 mod sample;
 mod session;
+mod shown;
 mod stages;
 mod survey;
 mod unreadable;

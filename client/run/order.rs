@@ -3,15 +3,18 @@
 //! Invariant: where the order is strict, nothing joins a run that comes before
 //! a file of which it has loaded something, or after one of which something
 //! cannot be read: it would come too late, or too early, to be the last word.
-//! Pages of an API come in the order in which they became known.
+//! Pages of an API come in the order in which they became known. Where values
+//! must be unique, or a table is replaced, a run has pages of one answer only:
+//! another answer gives the same records again.
 
 use std::collections::{HashMap, HashSet};
 
+use ferry::position::{Position, Split};
 use sqlx::PgConnection;
 
 use super::crew::claim_order;
-use super::survey::Survey;
-use crate::job::Job;
+use super::survey::{Survey, replaces};
+use crate::job::{CheckRule, Job};
 use crate::ledger::accounts::begun;
 use crate::ledger::files::{self, KnownFile};
 use crate::ledger::runs::OpenedRun;
@@ -27,21 +30,26 @@ pub(super) enum Turn {
     TooLate,
     /// A file before it cannot be read to its end.
     HeldUp,
+    /// The run has pages of another answer, and is to have those of one.
+    OtherAnswer,
 }
 
 /// The turns of the files of one plan.
 pub(super) struct Turns<'a> {
     order: ClaimOrder,
-    /// Files that the plan has splits of.
+    /// Files of which the plan has splits that the ledger does not know.
     with_splits: HashSet<&'a str>,
     /// The last file of which something is loaded.
     begun: Option<Place>,
     /// The first file of which something cannot be read.
     broken: Option<Place>,
+    /// Whether pages that are new wait for a run of their own.
+    is_answer_under_way: bool,
 }
 
 impl<'a> Turns<'a> {
-    /// Finds them; if the order of files does not matter, all have theirs now.
+    /// Finds them; if neither the order of files nor the answer that pages are
+    /// of matters, all have theirs now.
     pub(super) async fn find(
         job: &Job,
         survey: &'a Survey,
@@ -49,13 +57,18 @@ impl<'a> Turns<'a> {
         connection: &mut PgConnection,
     ) -> Result<Self, LedgerError> {
         let order = claim_order(job);
-        let splits = survey.plan.splits.iter();
-        let with_splits = splits.map(|split| split.file.as_str()).collect();
-        let mut turns = Self { order, with_splits, begun: None, broken: None };
-        if !order.is_strict() {
+        let mut turns = Self {
+            order,
+            with_splits: HashSet::new(),
+            begun: None,
+            broken: None,
+            is_answer_under_way: false,
+        };
+        let has_one_answer = has_unique(job) || replaces(job);
+        if !order.is_strict() && !has_one_answer {
             return Ok(turns);
         }
-        if opened.is_resumed {
+        if order.is_strict() && opened.is_resumed {
             let files = begun(connection, opened.run_id).await?.into_iter();
             let places = files.map(|file| Place::new(order, file.modified_unix_nanos, &file.name));
             turns.begun = places.max();
@@ -65,7 +78,13 @@ impl<'a> Turns<'a> {
         let settled: HashSet<FileId> = superseded.chain(survey.given_up.iter().copied()).collect();
         let is_left = |file: &KnownFile| !settled.contains(&file.file_id);
         let known: Vec<KnownFile> = known.into_iter().filter(is_left).collect();
-        turns.broken = first_broken(order, &survey.plan, &known);
+        turns.with_splits = with_news(&survey.plan.splits, &known);
+        let is_waiting = |file: &KnownFile| file.is_page && !file.is_done;
+        let is_under_way = opened.is_resumed || known.iter().any(is_waiting);
+        turns.is_answer_under_way = has_one_answer && is_under_way;
+        if order.is_strict() {
+            turns.broken = first_broken(order, &survey.plan, &known);
+        }
         Ok(turns)
     }
 
@@ -73,8 +92,11 @@ impl<'a> Turns<'a> {
         let is_news = self.with_splits.contains(file.name.as_str());
         if file.is_page {
             // It becomes known now, and so comes after all that is known.
-            let is_held_up = is_news && self.broken.is_some();
-            return if is_held_up { Turn::HeldUp } else { Turn::Now };
+            if is_news && self.broken.is_some() {
+                return Turn::HeldUp;
+            }
+            let is_other = is_news && self.is_answer_under_way;
+            return if is_other { Turn::OtherAnswer } else { Turn::Now };
         }
         let place = Place::new(self.order, file.fingerprint.modified_unix_nanos, &file.name);
         if self.begun.as_ref().is_some_and(|begun| place < *begun) {
@@ -85,6 +107,22 @@ impl<'a> Turns<'a> {
         }
         Turn::Now
     }
+}
+
+/// The files of splits that are not in the ledger yet: another worker may have
+/// written the same ones since this one was told of them.
+fn with_news<'s>(splits: &'s [Split], known: &[KnownFile]) -> HashSet<&'s str> {
+    let planned_to: HashMap<&str, Position> =
+        known.iter().map(|file| (file.name.as_str(), file.planned_to)).collect();
+    let is_news = |split: &&Split| {
+        planned_to.get(split.file.as_str()).is_none_or(|planned_to| split.start >= *planned_to)
+    };
+    splits.iter().filter(is_news).map(|split| split.file.as_str()).collect()
+}
+
+/// Whether a run may have each value of some column once only.
+fn has_unique(job: &Job) -> bool {
+    job.columns.iter().any(|rule| rule.checks.contains(&CheckRule::Unique))
 }
 
 /// The place of a file among others.
@@ -129,7 +167,7 @@ fn first_broken(order: ClaimOrder, plan: &Plan, known: &[KnownFile]) -> Option<P
 mod tests {
     use std::sync::Arc;
 
-    use ferry::position::{Fingerprint, Position};
+    use ferry::position::Fingerprint;
     use ferry::wire::generated::FileState;
 
     use super::*;
@@ -210,7 +248,8 @@ mod tests {
     fn a_new_page_comes_after_all_that_is_known() {
         let turns = |begun, broken| {
             let with_splits = HashSet::from(["page-000001-b"]);
-            Turns { order: ClaimOrder::ByName, with_splits, begun, broken }
+            let order = ClaimOrder::ByName;
+            Turns { order, with_splits, begun, broken, is_answer_under_way: false }
         };
         let place = || Some(Place::new(ClaimOrder::ByName, 0, "page-000009-a"));
         let file = planned("page-000001-b", 3, FileState::New);
@@ -221,6 +260,39 @@ mod tests {
         let known = planned("page-000002-a", 3, FileState::Unchanged);
         let known = PlannedFile { is_page: true, ..known };
         assert_eq!(turns(place(), place()).turn(&known), Turn::Now, "nothing of it is new");
+    }
+
+    #[test]
+    fn values_are_unique_among_the_pages_of_one_answer() {
+        let turns = Turns {
+            order: ClaimOrder::Any,
+            with_splits: HashSet::from(["page-000001-b", "day-1.ndjson"]),
+            begun: None,
+            broken: None,
+            is_answer_under_way: true,
+        };
+        let page = |name| PlannedFile { is_page: true, ..planned(name, 3, FileState::New) };
+        assert_eq!(turns.turn(&page("page-000001-b")), Turn::OtherAnswer);
+        assert_eq!(turns.turn(&page("page-000002-a")), Turn::Now, "nothing of it is new");
+        let file = planned("day-1.ndjson", 3, FileState::New);
+        assert_eq!(turns.turn(&file), Turn::Now, "files are no answers");
+    }
+
+    #[test]
+    fn what_another_worker_wrote_meanwhile_is_no_news() {
+        let at = |row_number| Position { byte_offset: 10 * row_number, row_number };
+        let split = |file: &str, start, end| Split {
+            dataset: "people".to_owned(),
+            file: file.to_owned(),
+            fingerprint: fingerprint(3),
+            start: at(start),
+            end: at(end),
+        };
+        let planned_to = |name, row| KnownFile { planned_to: at(row), ..known(name, 3) };
+        let known = [planned_to("a", 5), planned_to("b", 2)];
+        let splits = [split("a", 0, 5), split("b", 0, 2), split("b", 2, 4), split("c", 0, 1)];
+        assert_eq!(with_news(&splits, &known), HashSet::from(["b", "c"]));
+        assert_eq!(with_news(&splits, &[]), HashSet::from(["a", "b", "c"]));
     }
 
     #[test]

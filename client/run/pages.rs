@@ -13,7 +13,7 @@ use crate::error::ClientError;
 use crate::job::{Job, JobError, Mode, Target};
 use crate::ledger::FileId;
 use crate::ledger::files::KnownFile;
-use crate::receive::Plan;
+use crate::receive::{FETCH_FAILED, Plan};
 
 /// Known pages that the API gives again after it gave another content in their place.
 pub(super) fn returned<'k>(plan: &Plan, known: &'k [KnownFile]) -> Vec<&'k KnownFile> {
@@ -31,6 +31,16 @@ pub(super) fn returned<'k>(plan: &Plan, known: &'k [KnownFile]) -> Vec<&'k Known
             && given.contains(page.name.as_str())
     };
     pages().filter(is_returned).collect()
+}
+
+/// Known pages that are not waited for once they are gone: what the API gives
+/// now, which is all that it has, takes their place.
+pub(super) fn outlived(plan: &Plan, known: &[KnownFile]) -> HashSet<FileId> {
+    if plan.problems.iter().any(|problem| problem.reason == FETCH_FAILED) {
+        // What is behind the failure may be what was on them.
+        return HashSet::new();
+    }
+    known.iter().filter(|file| file.is_page).map(|file| file.file_id).collect()
 }
 
 /// Takes out of a plan what the ledger knows of pages that the source was not
@@ -84,6 +94,7 @@ mod tests {
     use ferry::position::{Fingerprint, Position, Split};
 
     use super::*;
+    use crate::ledger::files::FileProblem;
     use crate::receive::PlannedFile;
 
     fn fingerprint() -> Fingerprint {
@@ -152,6 +163,20 @@ mod tests {
         assert_eq!(states, [FileState::Unchanged, FileState::New]);
         let left: Vec<&str> = plan.splits.iter().map(|split| split.file.as_str()).collect();
         assert_eq!(left, ["page-000002-b"]);
+    }
+
+    #[test]
+    fn a_page_that_is_gone_is_waited_for_until_the_api_gave_everything() {
+        let file = KnownFile { is_page: false, ..known(7, "day-1.csv") };
+        let known = [file, known(8, "page-000001-a")];
+        let mut plan = plan(&[("page-000001-b", false)]);
+        assert_eq!(outlived(&plan, &known), HashSet::from([FileId(8)]), "a file may come back");
+        plan.problems.push(FileProblem {
+            file: "page-000002".to_owned(),
+            reason: FETCH_FAILED.to_owned(),
+            message: String::new(),
+        });
+        assert!(outlived(&plan, &known).is_empty());
     }
 
     #[test]

@@ -6,12 +6,14 @@ use super::options::RunOptions;
 use super::pages::refuse_part_of_api;
 use super::stages::{Destination, stages};
 use super::survey::{Survey, look_up_tables, replaces, survey};
-use crate::columns::{self, evolve};
+use crate::columns::{self, TargetPlan, evolve};
 use crate::error::{ClientError, RunLeft, UnreadableFiles};
 use crate::job::{DriftPolicy, Job};
 use crate::key::PseudonymKey;
 use crate::ledger::runs::RunChoice;
 use crate::ledger::{LedgerError, lock_job, migrate};
+use crate::load::catalogue::TargetTable;
+use crate::names::TableName;
 use crate::pipeline::Stages;
 use crate::receive::Source;
 
@@ -108,36 +110,61 @@ async fn fit_tables(
     // Who waits for an exclusive lock keeps all readers waiting behind it.
     sqlx::query("SET LOCAL lock_timeout = '3s'").execute(&mut *transaction).await?;
     // Under the lock: another worker may have done it meanwhile.
-    for statement in statements(job, survey, &mut transaction).await? {
-        // Every name in it was quoted where it was put together.
-        sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+    let missing = Fitting::find(job, survey, &mut transaction).await?;
+    for (_, statement) in &missing.made {
+        execute(&mut transaction, statement).await?;
+    }
+    for statement in &missing.fitted {
+        execute(&mut transaction, statement).await?;
     }
     transaction.commit().await?;
+    missing.tell();
     Ok(true)
 }
 
-/// What is to be done still.
-async fn statements(
-    job: &Job,
-    survey: &Survey,
-    connection: &mut PgConnection,
-) -> Result<Vec<String>, ClientError> {
-    let tables = look_up_tables(job, connection).await?;
-    let mut statements = Vec::new();
-    for (target, found) in survey.columns.targets.iter().zip(&tables) {
-        if let (Some(ddl), None) = (&target.ddl, found) {
-            tracing::info!(table = %target.table, "target table made");
-            statements.push(ddl.clone());
-        }
+async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), ClientError> {
+    // Every name in it was quoted where it was put together.
+    sqlx::query(AssertSqlSafe(statement.to_owned())).execute(connection).await?;
+    Ok(())
+}
+
+/// What is to be done still, as statements.
+struct Fitting<'s> {
+    /// Tables to make.
+    made: Vec<(&'s TableName, &'s str)>,
+    /// Changes of others.
+    fitted: Vec<String>,
+}
+
+impl<'s> Fitting<'s> {
+    async fn find(
+        job: &Job,
+        survey: &'s Survey,
+        connection: &mut PgConnection,
+    ) -> Result<Self, ClientError> {
+        let tables = look_up_tables(job, connection).await?;
+        let planned = survey.columns.targets.iter().zip(&tables);
+        let is_missing = |(target, found): (&'s TargetPlan, &Option<TargetTable>)| {
+            let ddl = target.ddl.as_deref().filter(|_| found.is_none())?;
+            Some((&target.table, ddl))
+        };
+        let made = planned.filter_map(is_missing).collect();
+        let fitted = match job.load.drift {
+            DriftPolicy::Evolve => evolve(job, &survey.drift, tables)?.statements,
+            _ => Vec::new(),
+        };
+        Ok(Self { made, fitted })
     }
-    if job.load.drift == DriftPolicy::Evolve {
-        let evolution = evolve(job, &survey.drift, tables)?;
-        for statement in &evolution.statements {
+
+    /// Says what was done.
+    fn tell(&self) {
+        for (table, _) in &self.made {
+            tracing::info!(%table, "target table made");
+        }
+        for statement in &self.fitted {
             tracing::info!(statement, "table fitted to the source");
         }
-        statements.extend(evolution.statements);
     }
-    Ok(statements)
 }
 
 /// A new table would lack what was loaded into the one before it.

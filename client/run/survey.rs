@@ -7,7 +7,8 @@ use ferry::wire::generated::FileState;
 use sqlx::PgConnection;
 
 use super::options::{Missing, Reload, RunOptions};
-use super::pages::{leave_known, returned};
+use super::pages::{leave_known, outlived, returned};
+use super::shown;
 use crate::columns::{self, ColumnError, ColumnPlan, Drift, FileHeader};
 use crate::error::{ClientError, RunLeft, UnreadableFiles};
 use crate::job::{DriftPolicy, Job, JobError, Mode, RewrittenPolicy};
@@ -68,7 +69,7 @@ pub(crate) fn replaces(job: &Job) -> bool {
 #[derive(Default)]
 struct Memory {
     known: Vec<KnownFile>,
-    /// Those that are given up if they are gone.
+    /// Those of which something is left: if they are gone, they may be given up.
     unsettled: Vec<UnsettledFile>,
     /// Columns that the source offered to the last run.
     offered: Option<Vec<Column>>,
@@ -95,18 +96,22 @@ pub(crate) async fn survey(
     if options.since_unix_nanos.is_some() && replaces(job) {
         return Err(JobError::SINCE_WITH_REPLACE.into());
     }
-    let memory = remember(connection, job, options).await?;
+    let memory = remember(connection, job).await?;
     let News { plan, superseded, missing, choice, reads_on } = match options.choice {
         // What is new is left to a run that may take it up.
         RunChoice::Current | RunChoice::Join => News::none(options.choice),
         RunChoice::Automatic | RunChoice::New => plan_news(job, options, source, &memory).await?,
     };
+    if let Some(error) = nothing_to_read(&plan).filter(|_| memory.known.is_empty()) {
+        // Tables that are made now might lack columns for ever.
+        return Err(error);
+    }
     // The columns of an API are those of the pages that the plan has fetched.
     let dataset = source.dataset_columns(&job.source.dataset).await;
     let dataset =
         dataset.map_err(|error| nothing_to_read(&plan).unwrap_or_else(|| error.into()))?;
     let headers = headers(&plan);
-    let drift = columns::drift(job, memory.offered.as_deref(), &dataset, &headers);
+    let mut drift = columns::drift(job, memory.offered.as_deref(), &dataset, &headers);
     let mut tables = look_up_tables(job, connection).await?;
     let mut evolution = Vec::new();
     let verdict = drift.judge(job.load.drift);
@@ -120,6 +125,10 @@ pub(crate) async fn survey(
         let error = verdict.err().unwrap_or(error).into();
         nothing_to_read(&plan).unwrap_or(error)
     })?;
+    shown::refuse_unknown(job, &tables, &columns)?;
+    if columns.targets.iter().any(|target| target.ddl.is_some()) {
+        drift.make_baseline();
+    }
     let has_loaded = memory.known.len() > superseded.len();
     let last_run = memory.last.map(|last| last.run_id);
     let unfinished = memory.last.filter(|last| last.has_undone).map(|last| last.run_id);
@@ -154,20 +163,17 @@ pub(super) fn refuse_giving_up(job: &Job, options: &RunOptions) -> Result<(), Jo
     }
 }
 
-/// That no file at all can be read, if it is so.
+/// That no file at all can be read, if it is so; one without a header yet says nothing.
 fn nothing_to_read(plan: &Plan) -> Option<ClientError> {
-    if !plan.files.is_empty() || plan.problems.is_empty() {
+    let has_header = |file: &PlannedFile| !file.columns.is_empty();
+    if plan.files.iter().any(has_header) || plan.problems.is_empty() {
         return None;
     }
     let (problems, left) = (plan.problems.clone(), RunLeft::NothingToRead);
     Some(ClientError::FilesUnreadable(UnreadableFiles { problems, left, held_up: 0 }))
 }
 
-async fn remember(
-    connection: &mut PgConnection,
-    job: &Job,
-    options: &RunOptions,
-) -> Result<Memory, ClientError> {
+async fn remember(connection: &mut PgConnection, job: &Job) -> Result<Memory, ClientError> {
     if !migrate::is_current(connection).await? {
         // Before the first run there is no ledger, and nothing is known of any file.
         let is_old = migrate::exists(connection).await?;
@@ -176,10 +182,7 @@ async fn remember(
     let (name, dataset) = (&job.name, &job.source.dataset);
     Ok(Memory {
         known: files::known(connection, name, dataset).await?,
-        unsettled: match options.missing {
-            Missing::Await => Vec::new(),
-            Missing::GiveUp => files::unsettled(connection, name, dataset).await?,
-        },
+        unsettled: files::unsettled(connection, name, dataset).await?,
         offered: runs::last_source_columns(connection, &job.name).await?,
         watermark: watermark::find(connection, name, dataset).await?,
         last: runs::last(connection, &job.name).await?,
@@ -228,9 +231,11 @@ async fn plan_news(
         let kept: Vec<KnownFile> = memory.known.iter().filter(is_kept).cloned().collect();
         plan = ask(job, source, &kept, watermark).await?;
     }
+    let outlived = outlived(&plan, &memory.known);
     let is_gone = |file: &&UnsettledFile| {
+        let is_meant = options.missing == Missing::GiveUp || outlived.contains(&file.file_id);
         let is_superseded = superseded.iter().any(|known| known.file_id == file.file_id);
-        !is_superseded && !is_there(&plan, &file.name)
+        is_meant && !is_superseded && !is_there(&plan, &file.name)
     };
     let missing = memory.unsettled.iter().filter(is_gone).cloned().collect();
     if let Some(since) = options.since_unix_nanos {

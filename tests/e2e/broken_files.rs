@@ -62,6 +62,26 @@ fn a_file_whose_header_cannot_be_used_leaves_the_others() {
 }
 
 #[test]
+fn where_no_file_can_be_read_each_is_named_and_nothing_is_made() {
+    let trip = Trip::new(&[("uid", "integer")], "");
+    trip.source.write("broken.csv", BAD_HEADER);
+
+    let summary = trip.run(APPEND).expect_code(7).summary();
+
+    assert_eq!(problems(&summary), one("broken.csv", "BAD_HEADER"));
+    assert_eq!(
+        (&summary["run_id"], &summary["error"]["code"]),
+        (&json!(null), &json!("files_unreadable"))
+    );
+    trip.verb(&["plan"], APPEND).expect_code(7).expect_text("broken.csv");
+    assert_eq!(trip.database.value("SELECT to_regclass('people') IS NULL"), "t");
+
+    trip.source.write("broken.csv", "uid,name\n3,Cleo\n");
+    trip.run(APPEND).expect_code(0);
+    assert_eq!(trip.database.rows("TABLE people"), [["3", "Cleo"]]);
+}
+
+#[test]
 fn a_table_is_not_replaced_by_a_part_of_its_rows() {
     let trip = trip();
     trip.database.execute("CREATE TABLE people (uid integer, name text)");

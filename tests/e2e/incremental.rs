@@ -1,6 +1,7 @@
 //! A run loads what is new: new files and what was added to others; what was rewritten or is to be loaded again, by rule.
 
 mod history;
+mod pages;
 
 use std::collections::BTreeMap;
 use std::fs::File;

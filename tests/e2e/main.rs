@@ -71,6 +71,7 @@ mod telecom;
 mod tls;
 mod trip;
 mod types;
+mod untold;
 mod upgrade;
 mod upsert;
 mod wire;

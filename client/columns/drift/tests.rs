@@ -106,12 +106,19 @@ fn only_evolve_takes_over_what_is_new() {
 }
 
 #[test]
+fn a_source_without_files_is_no_baseline() {
+    assert_eq!(drift_of(&of_policy("freeze"), None, &[]).offered, None);
+    let later = drift_of(&of_policy("freeze"), Some(&BASELINE), &[]);
+    assert_eq!(words(later.offered.as_deref().expect("it was seen before")), BASELINE);
+}
+
+#[test]
 fn the_next_attempt_comes_to_the_same_columns() {
     for policy in ["evolve", "freeze", "quarantine"] {
         let job = of_policy(policy);
         for baseline in [None, Some(&BASELINE[..])] {
             let first = drift_of(&job, baseline, &FILES);
-            let noted = words(&first.offered);
+            let noted = words(first.offered.as_deref().expect("files were seen"));
             let noted: Vec<&str> = noted.iter().map(String::as_str).collect();
             let again = drift_of(&job, Some(&noted), &FILES);
             assert_eq!(again.columns, first.columns, "{policy}");

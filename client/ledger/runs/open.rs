@@ -28,8 +28,8 @@ pub(crate) struct RunFacts<'a> {
     pub(crate) rules: &'a str,
     /// Version of the cleaning rules.
     pub(crate) clean_version: i32,
-    /// What the source offers, see [`crate::ledger::encode_columns`].
-    pub(crate) source_columns: &'a str,
+    /// What the source offers, see [`crate::ledger::encode_columns`]; `None` if that is not known.
+    pub(crate) source_columns: Option<&'a str>,
     /// What becomes of an unfinished run that began with other rules.
     pub(crate) old_rules: OldRules,
     /// Which run is wanted.
@@ -316,7 +316,7 @@ async fn resume(
 ) -> Result<(), LedgerError> {
     // Who only takes part has not asked the source for what is new.
     let source_columns = match facts.choice {
-        RunChoice::Automatic | RunChoice::New => Some(facts.source_columns),
+        RunChoice::Automatic | RunChoice::New => facts.source_columns,
         RunChoice::Current | RunChoice::Join => None,
     };
     sqlx::query(

@@ -146,3 +146,20 @@ fn keys_of_odd_characters_find_their_rows_and_no_others() {
 fn part_of(part: &str) -> &'static str {
     if part.contains(',') { "\"b,c\"" } else { "c" }
 }
+
+#[test]
+fn a_column_that_is_shown_must_be_there() {
+    let (trip, redis) = trip();
+    let rules = cached(&redis, UPSERT);
+    let mistyped = format!("{rules}serve_columns = [\"uid\", \"nmae\"]\n");
+    for verb in ["plan", "run"] {
+        let refused = trip.verb(&[verb], &mistyped).expect_code(2);
+        refused.expect_text("\"nmae\", which is not there: did you mean \"name\"?");
+    }
+    assert_eq!(trip.database.count("people"), 0, "nothing was made or loaded");
+
+    trip.run(&format!("{rules}serve_columns = [\"uid\"]\n")).expect_code(0);
+    // A column of the table that the job does not load may be shown as well.
+    trip.database.execute("ALTER TABLE people ADD COLUMN note text");
+    trip.run(&format!("{rules}serve_columns = [\"uid\", \"note\"]\n")).expect_code(0);
+}

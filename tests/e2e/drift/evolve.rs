@@ -1,7 +1,8 @@
 //! `drift = "evolve"`: the table follows the source as far as no value is lost and nobody is exposed.
 
 use super::{appear, assert_stops, declare, loaded, rules, vanish};
-use crate::postgres::NULL;
+use crate::hosts::Source;
+use crate::postgres::{Database, NULL};
 use crate::stages::Trip;
 
 /// Columns of the table, as `name type`.
@@ -114,4 +115,22 @@ fn a_new_column_that_looks_personal_stops_the_run_until_it_is_declared() {
     let hashed = "SELECT uid, octet_length(phone) FROM people ORDER BY uid";
     assert_eq!(trip.database.rows(hashed), [["1", NULL], ["2", NULL], ["3", "32"]]);
     assert!(!trip.database.dump().contains("canary"), "a raw value is in the database");
+}
+
+#[test]
+fn a_table_that_was_made_before_there_was_a_file_follows_the_first_one() {
+    let source = Source::new(
+        "[[dataset]]\nname = \"people\"\nkind = \"json\"\nfiles = [\"*.json\"]\n\
+         [dataset.columns]\nuid = \"integer\"\n",
+    );
+    source.write("pii.key", "a key of more than thirty-two bytes for this test\n");
+    let server = source.start();
+    let trip = Trip { source, server, database: Database::create() };
+    trip.run(&rules("evolve")).expect_code(0);
+    trip.source.write("people.json", "[{\"uid\": 1, \"name\": \"Ann\"}]");
+
+    trip.run(&rules("freeze")).expect_code(7).expect_text("is new in \"people.json\"");
+
+    trip.run(&rules("evolve")).expect_code(0);
+    assert_eq!(trip.database.rows("TABLE people"), [["1", "Ann"]]);
 }

@@ -14,7 +14,7 @@ fn facts(choice: RunChoice) -> RunFacts<'static> {
         columns: "[]",
         rules: "{}",
         clean_version: 1,
-        source_columns: "[]",
+        source_columns: Some("[]"),
         old_rules: OldRules::Keep,
         choice,
         last_run: Some(RUN),
