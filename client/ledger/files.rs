@@ -6,10 +6,12 @@ use std::fmt;
 use ferry::position::{Fingerprint, Position};
 use ferry::schema::Column;
 use serde::Serialize;
-use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row as _};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row as _};
 
 use crate::ledger::columns::read_columns;
+use crate::ledger::times::TimeForm;
 use crate::ledger::{FileId, LedgerError, from_bigint, read_fingerprint, read_position};
 
 /// Pages that are dealt with and of which the source is told all the same: the
@@ -219,18 +221,18 @@ pub(crate) struct FileStatus {
     pub(crate) filtered: u64,
     /// Records that no run has dealt with yet.
     pub(crate) rows_left: u64,
-    /// When something of it was committed last, such as `2026-01-31 23:59:59 UTC`.
+    /// When something of it was committed last, in the form that was asked for.
     pub(crate) last_commit_at: Option<String>,
     /// Why it could not be read to its end when it was planned last.
     pub(crate) problem: Option<FileProblem>,
 }
 
-const STATUSES: &str = "
-SELECT f.dataset, f.name, f.fingerprint_bytes AS size_bytes, f.problem_reason, f.problem,
+const STATUS: &str = "
+SELECT f.dataset, f.name, f.fingerprint_bytes AS size_bytes, f.problem_reason, f.problem, f.is_page,
        s.planned_rows, s.loaded, s.quarantined, s.filtered, s.rows_left,
-       to_char(c.last_commit_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')
-           AS last_commit_at
-FROM ferry.file AS f
+       to_char(c.last_commit_at AT TIME ZONE 'UTC', $2::text) AS last_commit_at
+FROM ";
+const SUMS: &str = " AS f
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(end_row - start_row), 0)::bigint AS planned_rows,
            coalesce(sum(loaded_rows), 0)::bigint AS loaded,
@@ -243,31 +245,55 @@ CROSS JOIN LATERAL (
     SELECT max(committed_at) AS last_commit_at
     FROM ferry.commit JOIN ferry.split USING (split_id) WHERE file_id = f.file_id
 ) AS c
-WHERE f.job = $1 AND f.superseded_at IS NULL
-ORDER BY f.dataset, f.name";
+ORDER BY ";
+
+/// Which files of a job a statement is on, and in which order.
+pub(super) struct StatusOf {
+    /// A query of `ferry.file` in parentheses; `$1` is the job, `$3` the first argument of its own.
+    pub(super) files: &'static str,
+    /// Columns of the files `f`.
+    pub(super) order: &'static str,
+}
+
+/// A statement whose rows [`read_status`] reads; the next argument is `$3`.
+pub(super) fn status_statement(
+    of: &StatusOf,
+    job: &str,
+    form: TimeForm,
+) -> Query<'static, Postgres, PgArguments> {
+    // All of the text stands in this program; what comes from outside is bound.
+    sqlx::query(AssertSqlSafe([STATUS, of.files, SUMS, of.order].concat()))
+        .bind(job.to_owned())
+        .bind(form.pattern())
+}
+
+pub(super) fn read_status(row: &PgRow) -> Result<FileStatus, LedgerError> {
+    Ok(FileStatus {
+        dataset: row.try_get("dataset")?,
+        name: row.try_get("name")?,
+        size_bytes: from_bigint(row, "size_bytes")?,
+        planned_rows: from_bigint(row, "planned_rows")?,
+        loaded: from_bigint(row, "loaded")?,
+        quarantined: from_bigint(row, "quarantined")?,
+        filtered: from_bigint(row, "filtered")?,
+        rows_left: from_bigint(row, "rows_left")?,
+        last_commit_at: row.try_get("last_commit_at")?,
+        problem: read_problem(row)?,
+    })
+}
+
+const ALL_FILES: StatusOf = StatusOf {
+    files: "(SELECT * FROM ferry.file WHERE job = $1 AND superseded_at IS NULL)",
+    order: "f.dataset, f.name",
+};
 
 /// Every file of a job that was not given up, by name.
 pub(crate) async fn statuses(
     conn: &mut PgConnection,
     job: &str,
 ) -> Result<Vec<FileStatus>, LedgerError> {
-    let rows = sqlx::query(STATUSES).bind(job).fetch_all(conn).await?;
-    let mut files = Vec::with_capacity(rows.len());
-    for row in &rows {
-        files.push(FileStatus {
-            dataset: row.try_get("dataset")?,
-            name: row.try_get("name")?,
-            size_bytes: from_bigint(row, "size_bytes")?,
-            planned_rows: from_bigint(row, "planned_rows")?,
-            loaded: from_bigint(row, "loaded")?,
-            quarantined: from_bigint(row, "quarantined")?,
-            filtered: from_bigint(row, "filtered")?,
-            rows_left: from_bigint(row, "rows_left")?,
-            last_commit_at: row.try_get("last_commit_at")?,
-            problem: read_problem(row)?,
-        });
-    }
-    Ok(files)
+    let rows = status_statement(&ALL_FILES, job, TimeForm::Words).fetch_all(conn).await?;
+    rows.iter().map(read_status).collect()
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@
 mod files;
 
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-use crate::ledger::runs::RunState;
+use crate::ledger::runs::{RunState, SUMS_OF_RUN};
 use crate::ledger::times::TimeForm;
 use crate::ledger::{Epoch, LedgerError, RunId, SplitId, from_bigint, workers};
 
@@ -184,15 +184,8 @@ pub(crate) struct SplitShare {
 const PROGRESS: &str = "
 SELECT r.state, to_char(clock_timestamp() AT TIME ZONE 'UTC', $2::text) AS at,
        s.rows_in_source, s.read, s.loaded, s.quarantined, s.filtered
-FROM ferry.run AS r
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(end_row - start_row), 0)::bigint AS rows_in_source,
-           coalesce(sum(next_row - start_row), 0)::bigint AS read,
-           coalesce(sum(loaded_rows), 0)::bigint AS loaded,
-           coalesce(sum(quarantined_rows), 0)::bigint AS quarantined,
-           coalesce(sum(filtered_rows), 0)::bigint AS filtered
-    FROM ferry.split WHERE run_id = r.run_id
-) AS s
+FROM ferry.run AS r";
+const OF_RUN: &str = "
 WHERE r.run_id = $1";
 
 const SHARES: &str = "
@@ -209,7 +202,10 @@ pub(crate) async fn progress(
     conn: &mut PgConnection,
     run_id: RunId,
 ) -> Result<Option<RunProgress>, LedgerError> {
-    let query = sqlx::query(PROGRESS).bind(run_id.0).bind(TimeForm::Rfc3339.pattern());
+    // One statement, so that state and sums are of the same moment; all of its text stands here.
+    let query = sqlx::query(AssertSqlSafe([PROGRESS, SUMS_OF_RUN, OF_RUN].concat()))
+        .bind(run_id.0)
+        .bind(TimeForm::Rfc3339.pattern());
     let Some(row) = query.fetch_optional(&mut *conn).await? else {
         return Ok(None);
     };

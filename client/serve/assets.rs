@@ -1,8 +1,9 @@
-//! The page, as it is compiled in: HTML, styles, modules; and the word that the process lives.
+//! The page, as it is compiled in: HTML in its frame, styles, modules; and the word that the process lives.
 //!
 //! Invariant: nothing here is data, so no token is asked for: the form for the
 //! token is part of the page.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::Router;
@@ -25,10 +26,17 @@ const CACHE_POLICY: &str = "no-cache";
 /// Bytes of the digest that tells versions of a file apart.
 const TAG_BYTES: usize = 16;
 
+/// What both pages share, each part by the line that stands for it in them.
+const FRAME: [(&str, &str); 3] = [
+    ("<!-- head.html -->\n", include_str!("page/head.html")),
+    ("<!-- top.html -->\n", include_str!("page/top.html")),
+    ("<!-- foot.html -->\n", include_str!("page/foot.html")),
+];
+
 /// A file of the page.
 struct Asset {
     name: &'static str,
-    content: &'static [u8],
+    content: Cow<'static, [u8]>,
     kind: &'static str,
     /// Its version, as the header `ETag` has it.
     tag: String,
@@ -37,8 +45,8 @@ struct Asset {
 /// What a browser asks for by name, and the two pages, which it does not.
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     vec![
-        Asset::new("index.html", HTML, include_bytes!("page/index.html")),
-        Asset::new("docs.html", HTML, include_bytes!("page/docs.html")),
+        Asset::framed("index.html", include_str!("page/index.html")),
+        Asset::framed("docs.html", include_str!("page/docs.html")),
         Asset::new("theme.css", CSS, include_bytes!("page/theme.css")),
         Asset::new("app.css", CSS, include_bytes!("page/app.css")),
         Asset::new("views.css", CSS, include_bytes!("page/views.css")),
@@ -58,11 +66,19 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         Asset::new("chart.js", SCRIPT, include_bytes!("page/chart.js")),
         Asset::new("accounts.js", SCRIPT, include_bytes!("page/accounts.js")),
         Asset::new("splits.js", SCRIPT, include_bytes!("page/splits.js")),
+        Asset::new("unasked.js", SCRIPT, include_bytes!("page/unasked.js")),
         Asset::new("jobs.js", SCRIPT, include_bytes!("page/jobs.js")),
         Asset::new("job.js", SCRIPT, include_bytes!("page/job.js")),
         Asset::new("runs.js", SCRIPT, include_bytes!("page/runs.js")),
         Asset::new("run.js", SCRIPT, include_bytes!("page/run.js")),
+        Asset::new("run-head.js", SCRIPT, include_bytes!("page/run-head.js")),
+        Asset::new("run-live.js", SCRIPT, include_bytes!("page/run-live.js")),
+        Asset::new("run-splits.js", SCRIPT, include_bytes!("page/run-splits.js")),
+        Asset::new("run-tables.js", SCRIPT, include_bytes!("page/run-tables.js")),
         Asset::new("quarantine.js", SCRIPT, include_bytes!("page/quarantine.js")),
+        Asset::new("quarantine-choice.js", SCRIPT, include_bytes!("page/quarantine-choice.js")),
+        Asset::new("quarantine-filters.js", SCRIPT, include_bytes!("page/quarantine-filters.js")),
+        Asset::new("quarantine-list.js", SCRIPT, include_bytes!("page/quarantine-list.js")),
         Asset::new("entry.js", SCRIPT, include_bytes!("page/entry.js")),
         Asset::new("tables.js", SCRIPT, include_bytes!("page/tables.js")),
         Asset::new("records.js", SCRIPT, include_bytes!("page/records.js")),
@@ -87,14 +103,24 @@ pub(super) fn routes() -> Router<AppState> {
 }
 
 impl Asset {
-    fn new(name: &'static str, kind: &'static str, content: &'static [u8]) -> Self {
-        let digest = Sha256::digest(content);
+    fn new(name: &'static str, kind: &'static str, content: impl Into<Cow<'static, [u8]>>) -> Self {
+        let content = content.into();
+        let digest = Sha256::digest(&content);
         let tag = format!("\"{}\"", hex::encode(&digest[..TAG_BYTES]));
         Self { name, content, kind, tag }
     }
 
+    /// A page with what both pages share.
+    fn framed(name: &'static str, own: &str) -> Self {
+        let mut page = own.to_owned();
+        for (line, part) in FRAME {
+            page = page.replace(line, part);
+        }
+        Self::new(name, HTML, page.into_bytes())
+    }
+
     /// The file, or the word that the browser's copy is still right.
-    fn answer(&self, headers: &HeaderMap) -> Response {
+    fn answer(&'static self, headers: &HeaderMap) -> Response {
         let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
         let is_known = known.is_some_and(|known| {
             known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == self.tag)
@@ -102,7 +128,7 @@ impl Asset {
         let mut response = if is_known {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            ([(header::CONTENT_TYPE, self.kind)], self.content).into_response()
+            ([(header::CONTENT_TYPE, self.kind)], &self.content[..]).into_response()
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_POLICY));
@@ -174,15 +200,29 @@ mod tests {
 
     #[test]
     fn what_the_pages_name_is_served() {
+        let mut imports = 0;
         for asset in ASSETS.iter() {
-            let text = String::from_utf8_lossy(asset.content);
+            let text = String::from_utf8_lossy(&asset.content);
             for part in text.split("\"/assets/").skip(1) {
                 let name = part.split('"').next().unwrap_or_default();
                 assert!(find(name).is_ok(), "{} names {name}", asset.name);
             }
-            for part in text.split("from \"./").skip(1) {
-                let name = part.split('"').next().unwrap_or_default();
+            for part in text.split("from './").skip(1) {
+                let name = part.split('\'').next().unwrap_or_default();
                 assert!(find(name).is_ok(), "{} imports {name}", asset.name);
+                imports += 1;
+            }
+        }
+        assert!(imports > 0, "no import was found: are they written in another way?");
+    }
+
+    #[test]
+    fn both_pages_stand_in_the_same_frame() {
+        for name in ["index.html", "docs.html"] {
+            let page = String::from_utf8_lossy(&find(name).expect("the page").content);
+            assert!(!page.contains("<!--"), "{name}: {page}");
+            for (_, part) in FRAME {
+                assert_eq!(page.matches(part).count(), 1, "{name} lacks a part, or has it twice");
             }
         }
     }

@@ -17,6 +17,8 @@ use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::places::Place;
+
 /// How long a peer may take to show which protocol it speaks; hyper would wait for ever.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that show it: the preface of HTTP/2. A request of HTTP/1.1 is longer.
@@ -35,8 +37,11 @@ pub(super) struct Connection {
     /// Gone once the peer has shown its protocol.
     opening: Option<Opening>,
     stall: Stall,
-    _place: OwnedSemaphorePermit,
+    _seat: Seat,
 }
+
+/// What makes a connection count as one: among all, and among those of its peer.
+pub(super) type Seat = (OwnedSemaphorePermit, Place);
 
 pub(super) enum Stream {
     Plain(TcpStream),
@@ -56,10 +61,10 @@ struct Stall {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, peer: Peer, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: Stream, peer: Peer, seat: Seat) -> Self {
         let opening = Some(Opening::within(OPENING_TIMEOUT));
         let stall = Stall { time: STALL_TIMEOUT, end: None };
-        Self { stream, peer, opening, stall, _place: place }
+        Self { stream, peer, opening, stall, _seat: seat }
     }
 }
 
@@ -172,6 +177,8 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::limits::Counted;
+    use crate::serve::places::Places;
     use std::sync::Arc;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
@@ -186,11 +193,12 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let peer = TcpStream::connect(address).await.expect("somebody listens");
         let (stream, from) = listener.accept().await.expect("a connection");
-        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("room");
+        let of_all = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("room");
+        let of_peer = Places::new(1, 1).take(Counted::peer(from.ip())).expect("room");
         let connection = Connection {
             opening: Some(Opening::within(SOON)),
             stall: Stall { time: SOON, end: None },
-            ..Connection::new(Stream::Plain(stream), Peer(from), place)
+            ..Connection::new(Stream::Plain(stream), Peer(from), (of_all, of_peer))
         };
         (connection, peer)
     }

@@ -2,8 +2,8 @@
 //!
 //! The ledger is asked again and again, so that a run of another process, or of
 //! another host, is told as well. Bounds: a question every 500 ms, four events
-//! that wait for a slow reader, an hour for one stream; [`super::starter`] has
-//! room for so many streams and no more.
+//! that wait for a slow reader, an hour for one stream, [`STREAMS_MAX`] streams,
+//! [`STREAMS_OF_CALLER_MAX`] of them of one token, or of one address without tokens.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,21 +12,25 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::{HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use ferry::host::shutdown::Shutdown;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::OpenApi;
 
 use super::access::Read;
 use super::extract::{InPath, InQuery};
-use super::problem::Problem;
+use super::limits::Counted;
+use super::places::{Full, Places};
+use super::problem::{Problem, ProblemBody};
 use super::runs::{FoundRun, RunQuery, find_run};
 use super::shapes::{RunEvent, RunEventName, RunProgressEvent, RunSummary};
-use super::state::{AppState, ServedJob};
+use super::state::{ANSWER_TIME_MAX, AppState, ServedJob};
 use crate::ledger::live::{self, RunProgress};
 use crate::ledger::runs::RunState;
 use crate::ledger::times::TimeForm;
@@ -40,6 +44,12 @@ const QUIET_MAX: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest stream; the reader comes again.
 const STREAM_MAX: Duration = Duration::from_hours(1);
+/// Streams at a time.
+const STREAMS_MAX: usize = 32;
+/// Those of one caller, so that it does not take the places of all.
+const STREAMS_OF_CALLER_MAX: usize = 8;
+/// A stream may last for an hour, but whoever has too many can end one.
+const RETRY_AFTER_SECONDS: u64 = 10;
 /// Events that wait for the reader.
 const WAITING_MAX: usize = 4;
 /// The pace is measured over so long: a worker commits every few seconds only.
@@ -50,6 +60,11 @@ const PACE_TIME_MIN: Duration = Duration::from_millis(400);
 /// Where the handler of this file answers.
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/api/v1/runs/{run_id}/events", get(follow_run))
+}
+
+/// Places for the streams.
+pub(super) fn places() -> Places {
+    Places::new(STREAMS_MAX, STREAMS_OF_CALLER_MAX)
 }
 
 #[derive(OpenApi)]
@@ -72,31 +87,58 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
     path = "/api/v1/runs/{run_id}/events",
     tag = "runs",
     params(("run_id" = i64, Path, description = "Number of the run."), RunQuery),
-    responses((
-        status = 200,
-        description = "The events.",
-        body = RunEvent,
-        content_type = "text/event-stream"
-    ))
+    responses(
+        (
+            status = 200,
+            description = "The events.",
+            body = RunEvent,
+            content_type = "text/event-stream"
+        ),
+        (
+            status = 429,
+            description = "Too many requests, or too many streams of this caller: `Retry-After` says when to go on.",
+            body = ProblemBody,
+            content_type = "application/problem+json"
+        )
+    )
 )]
 pub(super) async fn follow_run(
     _: Read,
+    caller: Counted,
     State(state): State<AppState>,
     InPath(run_id): InPath<i64>,
     InQuery(query): InQuery<RunQuery>,
 ) -> Result<Response, Problem> {
     let FoundRun { job, connection } = find_run(&state, run_id, query.job.as_deref()).await?;
     drop(connection);
-    let busy = "as many runs as may be are followed already: ask again in a moment";
-    let permit = state.starter().stream().ok_or_else(|| Problem::busy("busy", busy))?;
+    let place = state.streams().take(caller).map_err(no_place)?;
     let (events, received) = mpsc::channel(WAITING_MAX);
     let mut follower = Follower { job, run_id: RunId(run_id), events, shutdown: state.shutdown() };
     tokio::spawn(async move {
-        let _ended_by_time = tokio::time::timeout(STREAM_MAX, follower.follow()).await;
-        drop(permit);
+        let _ended_by_time = timeout(STREAM_MAX, follower.follow()).await;
+        drop(place);
     });
     let stream = Sse::new(ReceiverStream::new(received)).keep_alive(KeepAlive::default());
-    Ok(stream.into_response())
+    let mut response = stream.into_response();
+    // Axum says `no-cache`, which lets them be kept.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn no_place(full: Full) -> Problem {
+    match full {
+        Full::OfCaller => Problem::too_many(
+            "too_many_streams",
+            format!(
+                "at most {STREAMS_OF_CALLER_MAX} runs are followed by one caller: end one of these streams"
+            ),
+            RETRY_AFTER_SECONDS,
+        ),
+        Full::OfAll => Problem::busy(
+            "busy",
+            "as many runs as may be are followed already: ask again in a moment",
+        ),
+    }
 }
 
 /// Asks the ledger how a run goes on, and tells one reader.
@@ -147,7 +189,9 @@ impl Follower {
 
     async fn look(&self) -> Result<Option<RunProgress>, Problem> {
         let mut connection = self.job.connection().await?;
-        Ok(live::progress(&mut connection, self.run_id).await?)
+        let looking = live::progress(&mut connection, self.run_id);
+        let looked = timeout(ANSWER_TIME_MAX, looking).await;
+        Ok(self.job.in_time(looked, &mut connection)??)
     }
 
     /// Says that the run has ended; `false` if the ledger could not be asked, or says otherwise by now.
@@ -163,7 +207,9 @@ impl Follower {
 
     async fn summary(&self) -> Result<Option<history::RunSummary>, Problem> {
         let mut connection = self.job.connection().await?;
-        Ok(history::summary(&mut connection, self.run_id, TimeForm::Rfc3339).await?)
+        let looking = history::summary(&mut connection, self.run_id, TimeForm::Rfc3339);
+        let looked = timeout(ANSWER_TIME_MAX, looking).await;
+        Ok(self.job.in_time(looked, &mut connection)??)
     }
 
     /// Sends an event; `false` if nobody takes it.
@@ -237,6 +283,16 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn too_many_streams_are_told_apart_from_those_of_one_caller() {
+        let told = |full| {
+            let problem = no_place(full);
+            (problem.status().as_u16(), problem.code())
+        };
+        assert_eq!(told(Full::OfCaller), (429, "too_many_streams"));
+        assert_eq!(told(Full::OfAll), (503, "busy"));
+    }
 
     fn progress(read: u64) -> RunProgress {
         RunProgress {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -28,6 +28,10 @@ const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
 /// What the pages may load: scripts, styles, images and data of this origin, nothing else.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const NO_ROUTE: &str = "none";
+/// What is asked by whoever ends a process that does not answer.
+const HEALTH_PATHS: [&str; 2] = ["/healthz", "/grpc.health.v1.Health/Check"];
+/// Which pages may show an answer as an image or a script, which CORS does not ask about.
+const RESOURCE_POLICY: &str = "cross-origin-resource-policy";
 
 /// What a request must pass.
 struct Guard {
@@ -79,10 +83,12 @@ impl Guard {
         let identity = self.access.identify(request.headers());
         let peer = request.extensions().get::<Peer>().copied();
         if let Some(counted) = self.counted(&identity, peer) {
-            self.gate.count(counted, Instant::now())?;
+            self.gate.count(&counted, Instant::now())?;
+            request.extensions_mut().insert(counted);
         }
+        let needs_room = needs_room(&identity, request.uri());
         request.extensions_mut().insert(identity);
-        let _room = self.gate.enter().await?;
+        let _room = if needs_room { Some(self.gate.enter().await?) } else { None };
         match tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await {
             Ok(response) => Ok(response),
             Err(_) => Err(Problem::busy("timed_out", "the answer took too long: try again")),
@@ -98,6 +104,14 @@ impl Guard {
             _ => peer.map(|Peer(address)| Counted::peer(address.ip())),
         }
     }
+}
+
+/// Whether a request takes room, and waits for it.
+///
+/// Where tokens are asked for, whoever shows none is refused, or given what lies in memory: were
+/// they to take room, they could keep it from those who may ask, by sending slowly.
+fn needs_room(identity: &Identity, uri: &Uri) -> bool {
+    matches!(identity, Identity::Known(_)) && !HEALTH_PATHS.contains(&uri.path())
 }
 
 async fn no_such_path(headers: HeaderMap) -> Response {
@@ -128,6 +142,7 @@ async fn add_headers(mut response: Response) -> Response {
     add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     add(header::REFERRER_POLICY, "no-referrer");
     add(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    add(HeaderName::from_static(RESOURCE_POLICY), "same-origin");
     response
 }
 
@@ -135,8 +150,10 @@ async fn add_headers(mut response: Response) -> Response {
 mod tests {
     use super::*;
     use crate::serve::access::{Operate, Read};
+    use crate::serve::settings::{Limits, Role, Token};
     use axum::body::Body;
     use axum::routing::{get, post};
+    use ferry::host::token::TokenDigest;
     use std::path::PathBuf;
     use tower::ServiceExt as _;
 
@@ -146,6 +163,10 @@ mod tests {
 
     async fn operate(_: Operate) -> &'static str {
         "done"
+    }
+
+    async fn never() -> &'static str {
+        std::future::pending().await
     }
 
     async fn panics() -> &'static str {
@@ -182,6 +203,7 @@ mod tests {
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         assert!(headers.contains_key(header::CONTENT_SECURITY_POLICY));
+        assert_eq!(headers[RESOURCE_POLICY], "same-origin");
         assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
     }
 
@@ -211,6 +233,38 @@ mod tests {
         let grpc = [HOST, ("content-type", "application/grpc")];
         let unknown = ask(Method::POST, "/ferry.v1.NoService/Call", &grpc).await;
         assert_eq!(unknown.headers()["grpc-status"], "12");
+    }
+
+    #[tokio::test]
+    async fn who_shows_no_token_takes_no_room_and_health_needs_none() {
+        let jobs = vec![PathBuf::from("job.toml")];
+        let settings = ServeSettings::load(None, jobs, None).expect("it is valid");
+        let sha256 = TokenDigest::of("a-token");
+        let token = Token { name: "page".to_owned(), sha256, role: Role::Read };
+        let limits = Limits { requests_in_flight: 1, ..Limits::default() };
+        let settings = ServeSettings { tokens: vec![token], limits, ..settings };
+        let unguarded = Router::new()
+            .route("/never", get(never))
+            .route("/read", get(read))
+            .route("/healthz", get(|| async { "ok" }));
+        let router = guarded(unguarded, &settings, Access::new(&settings));
+        let ask = |uri: &str, token: Option<&str>| {
+            let mut request = Request::builder().uri(uri);
+            if let Some(token) = token {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            router.clone().oneshot(request.body(Body::empty()).expect("a request"))
+        };
+        let soon = Duration::from_millis(50);
+
+        let mut stranger = Box::pin(ask("/never", None));
+        assert!(tokio::time::timeout(soon, &mut stranger).await.is_err(), "it is being answered");
+        let known = ask("/read", Some("a-token")).await.into_response();
+        assert_eq!(known.status(), StatusCode::OK, "a stranger took the room");
+        let mut slow = Box::pin(ask("/never", Some("a-token")));
+        assert!(tokio::time::timeout(soon, &mut slow).await.is_err(), "it is being answered");
+        let health = ask("/healthz", Some("a-token")).await.into_response();
+        assert_eq!(health.status(), StatusCode::OK, "a busy process lives");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Answers what jobs there are, what each is doing and which files it knows, and starts runs.
 //!
-//! Invariant: every answer is of jobs that are configured here.
+//! Invariants: every answer is of jobs that are configured here, and a list is of all of them,
+//! whatever their databases do.
 
 use std::sync::Arc;
 
@@ -9,9 +10,12 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
+use sqlx::PgConnection;
+use tokio::time::timeout;
 use utoipa::{IntoParams, OpenApi};
 
 use super::access::{Operate, Read};
+use super::ask::ask_all;
 use super::extract::{InPath, InQuery};
 use super::problem::{Answer, Problem, ProblemBody};
 use super::shapes::{
@@ -19,10 +23,10 @@ use super::shapes::{
     RunSummary, StartedRun,
 };
 use super::starter::NotStarted;
-use super::state::{AppState, ServedJob};
+use super::state::{ANSWER_TIME_MAX, AppState, ServedJob};
 use crate::ledger::quarantine::{self, Filter, State as RowState};
 use crate::ledger::times::TimeForm;
-use crate::ledger::{RunId, history, live};
+use crate::ledger::{LedgerError, RunId, history, live};
 
 /// Where the handlers of this file answer; [`start_run`] shares its path with a list.
 pub(super) fn routes() -> Router<AppState> {
@@ -54,18 +58,25 @@ pub(super) struct FilesQuery {
 }
 
 /// List the jobs, each with its last run.
+///
+/// A job whose database cannot be asked is listed with its `trouble`.
 #[utoipa::path(
     get,
     path = "/api/v1/jobs",
     tag = "jobs",
     responses((status = 200, description = "The jobs that are served.", body = JobList))
 )]
-pub(super) async fn list_jobs(_: Read, State(state): State<AppState>) -> Answer<JobList> {
-    let mut jobs = Vec::with_capacity(state.jobs().len());
+pub(super) async fn list_jobs(_: Read, State(state): State<AppState>) -> Json<JobList> {
+    let mut questions = Vec::with_capacity(state.jobs().len());
     for job in state.jobs() {
-        jobs.push(job_summary(&state, job).await?);
+        questions.push((job.database(), look_up(Arc::clone(job))));
     }
-    Ok(Json(JobList { jobs }))
+    let answers = ask_all(questions).await;
+    let mut jobs = Vec::with_capacity(answers.len());
+    for (job, answer) in state.jobs().iter().zip(answers) {
+        jobs.push(job_summary(&state, job, answer));
+    }
+    Json(JobList { jobs })
 }
 
 /// Show one job with its tables.
@@ -82,7 +93,8 @@ pub(super) async fn show_job(
     InPath(name): InPath<String>,
 ) -> Answer<JobDetail> {
     let job = state.known_job(&name)?;
-    let summary = job_summary(&state, &job).await?;
+    let known = look_up(Arc::clone(&job)).await?;
+    let summary = job_summary(&state, &job, Ok(known));
     let targets = job.job.targets.iter().map(JobTarget::from).collect();
     Ok(Json(JobDetail { summary, targets }))
 }
@@ -112,7 +124,10 @@ pub(super) async fn start_run(
     InPath(name): InPath<String>,
 ) -> Result<(StatusCode, Json<StartedRun>), Problem> {
     let job = state.known_job(&name)?;
-    let last = last_seen(&job).await?;
+    let last = match job.ledger().await? {
+        Some(mut ledger) => last_seen(&mut ledger, &job.name).await?,
+        None => None,
+    };
     let run_before = last.as_ref().map(|last| last.run.run_id);
     state.starter().start_run(&job, run_before).map_err(not_started)?;
     tracing::info!(caller = %caller.name, job = job.name, "run started");
@@ -136,16 +151,23 @@ pub(super) async fn list_files(
 ) -> Answer<FileList> {
     let job = state.known_job(&name)?;
     let limit = state.page_rows(query.limit)?;
-    if !job.has_ledger().await? {
+    let Some(mut ledger) = job.ledger().await? else {
         return Ok(Json(FileList { files: Vec::new(), next_after: None }));
-    }
-    let mut connection = job.connection().await?;
+    };
     let after = query.after.as_deref();
-    let page = live::files(&mut connection, &job.name, after, limit).await?;
+    let page = live::files(&mut ledger, &job.name, after, limit).await?;
     let last = page.items.last().filter(|_| page.has_more);
-    let next_after = last.map(|file| file.name.clone());
+    let next_after = last.map(|file| file.status.name.clone());
     let files = page.items.into_iter().map(JobFile::from).collect();
     Ok(Json(FileList { files, next_after }))
+}
+
+/// What the ledger says of a job.
+#[derive(Default)]
+struct Known {
+    last: Option<LastSeen>,
+    /// Rows in quarantine that wait for a decision.
+    open_quarantine: u64,
 }
 
 /// The last run of a job, and whether somebody is at it.
@@ -154,41 +176,48 @@ struct LastSeen {
     is_worked_at: bool,
 }
 
-async fn job_summary(state: &AppState, job: &Arc<ServedJob>) -> Result<JobSummary, Problem> {
-    let last = last_seen(job).await?;
-    Ok(JobSummary {
+/// What is told of a job, whose database may not have answered.
+fn job_summary(state: &AppState, job: &ServedJob, answer: Result<Known, Problem>) -> JobSummary {
+    let (last, open_quarantine, trouble) = match answer {
+        Ok(Known { last, open_quarantine }) => (last, Some(open_quarantine), None),
+        Err(problem) => (None, None, Some(problem.detail().to_owned())),
+    };
+    JobSummary {
         name: job.name.clone(),
         source_url: job.job.source.url.clone(),
         dataset: job.job.source.dataset.clone(),
         tables: job.job.targets.iter().map(|target| target.table.to_string()).collect(),
         activity: activity(state, job, last.as_ref()),
-        open_quarantine: open_quarantine(job).await?,
         last_run: last.map(|last| last.run),
-    })
+        open_quarantine,
+        trouble,
+    }
 }
 
-async fn last_seen(job: &ServedJob) -> Result<Option<LastSeen>, Problem> {
-    if !job.has_ledger().await? {
-        return Ok(None);
-    }
-    let mut connection = job.connection().await?;
-    let runs = history::page(&mut connection, &job.name, None, 1, TimeForm::Rfc3339).await?;
+/// Asks the ledger of a job.
+async fn look_up(job: Arc<ServedJob>) -> Result<Known, Problem> {
+    let Some(mut ledger) = job.ledger().await? else {
+        return Ok(Known::default());
+    };
+    let looked = timeout(ANSWER_TIME_MAX, known(&mut ledger, &job.name)).await;
+    Ok(job.in_time(looked, &mut ledger)??)
+}
+
+async fn known(ledger: &mut PgConnection, job: &str) -> Result<Known, LedgerError> {
+    let last = last_seen(ledger, job).await?;
+    let filter =
+        Filter { job: Some(job.to_owned()), state: Some(RowState::Open), ..Filter::default() };
+    Ok(Known { last, open_quarantine: quarantine::count(ledger, &filter).await? })
+}
+
+async fn last_seen(ledger: &mut PgConnection, job: &str) -> Result<Option<LastSeen>, LedgerError> {
+    let runs = history::page(&mut *ledger, job, None, 1, TimeForm::Rfc3339).await?;
     let Some(run) = runs.into_iter().next().map(RunSummary::from) else {
         return Ok(None);
     };
-    let is_worked_at = run.state == RunStateWord::Running
-        && live::is_worked_at(&mut connection, RunId(run.run_id)).await?;
+    let is_worked_at =
+        run.state == RunStateWord::Running && live::is_worked_at(ledger, RunId(run.run_id)).await?;
     Ok(Some(LastSeen { run, is_worked_at }))
-}
-
-async fn open_quarantine(job: &ServedJob) -> Result<u64, Problem> {
-    if !job.has_ledger().await? {
-        return Ok(0);
-    }
-    let filter =
-        Filter { job: Some(job.name.clone()), state: Some(RowState::Open), ..Filter::default() };
-    let mut connection = job.connection().await?;
-    Ok(quarantine::count(&mut connection, &filter).await?)
 }
 
 fn activity(state: &AppState, job: &ServedJob, last: Option<&LastSeen>) -> Activity {

@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
@@ -17,7 +19,7 @@ const CALLERS_MAX: usize = 10_000;
 /// How long a request waits until others are answered.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Who is counted.
+/// Who is counted; in the extensions of each request that has passed the guard.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Counted {
     /// The holder of a token.
@@ -50,6 +52,17 @@ impl Counted {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Counted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        parts.extensions.get().cloned().ok_or_else(|| {
+            tracing::error!("a request has neither a token nor an address");
+            Problem::unexpected()
+        })
+    }
+}
+
 impl Gate {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
@@ -61,15 +74,15 @@ impl Gate {
     }
 
     /// Counts a request, unless its caller has asked too often.
-    pub(super) fn count(&self, caller: Counted, now: Instant) -> Result<(), Problem> {
+    pub(super) fn count(&self, caller: &Counted, now: Instant) -> Result<(), Problem> {
         let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if paid_until.len() >= CALLERS_MAX && !paid_until.contains_key(&caller) {
+        if paid_until.len() >= CALLERS_MAX && !paid_until.contains_key(caller) {
             paid_until.retain(|_, until| *until > now);
             if paid_until.len() >= CALLERS_MAX {
                 paid_until.clear();
             }
         }
-        let until = paid_until.entry(caller).or_insert(now);
+        let until = paid_until.entry(caller.clone()).or_insert(now);
         let next = (*until).max(now) + self.interval;
         let ahead = next.saturating_duration_since(now);
         if ahead <= MINUTE {
@@ -78,6 +91,7 @@ impl Gate {
         }
         let wait_seconds = ahead.saturating_sub(MINUTE).as_secs() + 1;
         Err(Problem::too_many(
+            "too_many_requests",
             format!("too many requests in a minute: wait {wait_seconds} s"),
             wait_seconds,
         ))
@@ -112,16 +126,16 @@ mod tests {
         let gate = gate(60, 1);
         let now = Instant::now();
         for _ in 0..60 {
-            assert!(gate.count(peer("10.0.0.1"), now).is_ok());
+            assert!(gate.count(&peer("10.0.0.1"), now).is_ok());
         }
-        let refused = gate.count(peer("10.0.0.1"), now).expect_err("the minute is used up");
+        let refused = gate.count(&peer("10.0.0.1"), now).expect_err("the minute is used up");
         assert_eq!(refused.code(), "too_many_requests");
-        assert!(gate.count(peer("10.0.0.2"), now).is_ok());
-        assert!(gate.count(Counted::Token("page".into()), now).is_ok());
+        assert!(gate.count(&peer("10.0.0.2"), now).is_ok());
+        assert!(gate.count(&Counted::Token("page".into()), now).is_ok());
         let later = now + Duration::from_secs(2);
-        assert!(gate.count(peer("10.0.0.1"), later).is_ok());
-        assert!(gate.count(peer("10.0.0.1"), later).is_ok());
-        assert!(gate.count(peer("10.0.0.1"), later).is_err());
+        assert!(gate.count(&peer("10.0.0.1"), later).is_ok());
+        assert!(gate.count(&peer("10.0.0.1"), later).is_ok());
+        assert!(gate.count(&peer("10.0.0.1"), later).is_err());
     }
 
     #[test]
@@ -138,7 +152,7 @@ mod tests {
         let now = Instant::now();
         for number in 0..=u32::try_from(CALLERS_MAX).expect("a small number") {
             let address = IpAddr::V4(number.into());
-            assert!(gate.count(Counted::peer(address), now).is_ok());
+            assert!(gate.count(&Counted::peer(address), now).is_ok());
         }
         let remembered = gate.paid_until.lock().expect("nobody panicked").len();
         assert!(remembered <= CALLERS_MAX, "{remembered}");

@@ -157,12 +157,11 @@ pub(super) async fn show_lineage(
 ) -> Answer<TableLineage> {
     let (job, table) = state.known_table(&name).await?;
     let target = target_of(&job.job, &table.table).ok_or_else(no_target)?;
-    let offered = if job.has_ledger().await? {
-        let mut connection = job.connection().await?;
-        runs::last_source_columns(&mut connection, &job.name).await?.unwrap_or_default()
-    } else {
-        Vec::new()
+    let offered = match job.ledger().await? {
+        Some(mut ledger) => runs::last_source_columns(&mut ledger, &job.name).await?,
+        None => None,
     };
+    let offered = offered.unwrap_or_default();
     let columns = table_columns(&table);
     let lineage = trace(&job.job, target, &offered, &columns).map_err(ClientError::from)?;
     Ok(Json(TableLineage { table: table.table.to_string(), job: job.name.clone(), lineage }))

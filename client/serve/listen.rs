@@ -3,9 +3,9 @@
 //! Tonic's own TLS offers HTTP/2 alone, and programs that ask for HTTP/1.1 by
 //! name would not be let in, so that the handshake is made here.
 //!
-//! Bounds: 1024 connections, 10 s for a handshake, those of [`super::connection`],
-//! 256 requests at once on one connection; hyper takes 30 s at most for the head
-//! of a request of HTTP/1.
+//! Bounds: 1024 connections, 512 of one address, 10 s for a handshake, those of
+//! [`super::connection`], 256 requests at once on one connection; hyper takes 30 s
+//! at most for the head of a request of HTTP/1.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use axum::Router;
 use ferry::host::pem::{self, PemContent};
 use ferry::host::shutdown::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -26,10 +26,14 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 use super::ServeError;
-use super::connection::{Connection, Peer, Stream};
+use super::connection::{Connection, Peer, Seat, Stream};
+use super::limits::Counted;
+use super::places::Places;
 use super::settings::TlsFiles;
 
 const CONNECTIONS_MAX: usize = 1024;
+/// Those of one address, so that it does not take the places of all; a proxy is one address.
+const CONNECTIONS_OF_PEER_MAX: usize = 512;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Accepted connections that wait to be served.
 const ACCEPTED_MAX: usize = 16;
@@ -76,7 +80,8 @@ pub(super) async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let (sender, accepted) = mpsc::channel(ACCEPTED_MAX);
-    tokio::spawn(accept(listener, tls, sender));
+    let places = Places::new(CONNECTIONS_MAX, CONNECTIONS_OF_PEER_MAX);
+    tokio::spawn(accept(listener, tls, places, sender));
     let mut stop = shutdown.clone();
     let stopping = async move { stop.requested().await };
     let serving = Server::builder()
@@ -106,11 +111,16 @@ async fn overdue(mut shutdown: Shutdown) {
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    places: Places,
     sender: mpsc::Sender<io::Result<Connection>>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let taking = tokio::select! {
+            () = sender.closed() => return,
+            taking = Arc::clone(&room).acquire_owned() => taking,
+        };
+        let Ok(of_all) = taking else {
             return;
         };
         let accepted = tokio::select! {
@@ -119,10 +129,14 @@ async fn accept(
         };
         match accepted {
             Ok((stream, address)) => {
+                let Ok(of_peer) = places.take(Counted::peer(address.ip())) else {
+                    tracing::debug!(%address, "an address has too many connections");
+                    continue;
+                };
                 // Without it, only short answers are a little later.
                 let _ = stream.set_nodelay(true);
-                let entering = enter(stream, Peer(address), place, tls.clone(), sender.clone());
-                tokio::spawn(entering);
+                let seat = (of_all, of_peer);
+                tokio::spawn(enter(stream, Peer(address), seat, tls.clone(), sender.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted");
@@ -136,7 +150,7 @@ async fn accept(
 async fn enter(
     stream: TcpStream,
     peer: Peer,
-    place: OwnedSemaphorePermit,
+    seat: Seat,
     tls: Option<TlsAcceptor>,
     sender: mpsc::Sender<io::Result<Connection>>,
 ) {
@@ -151,7 +165,7 @@ async fn enter(
             Err(_) => return,
         },
     };
-    let connection = Connection::new(stream, peer, place);
+    let connection = Connection::new(stream, peer, seat);
     // Nobody takes it while the process stops.
     let _ = sender.send(Ok(connection)).await;
 }
@@ -184,6 +198,25 @@ mod tests {
             }
         };
         tokio::time::timeout(DRAIN, refused).await.expect("nobody listens any more");
+    }
+
+    #[tokio::test]
+    async fn one_address_does_not_take_the_places_of_all() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (sender, mut accepted) = mpsc::channel(ACCEPTED_MAX);
+        tokio::spawn(accept(listener, None, Places::new(CONNECTIONS_MAX, 1), sender));
+        let _first = TcpStream::connect(address).await.expect("somebody listens");
+        let served = accepted.recv().await.expect("a connection").expect("it is accepted");
+
+        let mut second = TcpStream::connect(address).await.expect("somebody listens");
+        let mut nothing = Vec::new();
+        let ending = tokio::time::timeout(DRAIN, second.read_to_end(&mut nothing)).await;
+        assert!(ending.is_ok() && nothing.is_empty(), "it is closed at once");
+
+        drop(served);
+        let _third = TcpStream::connect(address).await.expect("somebody listens");
+        assert!(accepted.recv().await.is_some_and(|accepted| accepted.is_ok()), "a place is free");
     }
 
     #[tokio::test]

@@ -4,9 +4,10 @@
 //! runs and replays as the command line does. Nothing here is needed to load.
 //!
 //! Bounds: 256 job files, 8 sessions a database, and those of [`settings`],
-//! [`limits`], [`listen`] and [`events`].
+//! [`limits`], [`listen`], [`ask`] and [`events`].
 
 mod access;
+mod ask;
 mod assets;
 mod connection;
 mod events;
@@ -21,6 +22,7 @@ mod lineage;
 mod listen;
 mod meters;
 mod openapi;
+mod places;
 mod problem;
 mod quarantine;
 mod records;
@@ -149,7 +151,7 @@ fn open(settings: &ServeSettings, shutdown: Shutdown) -> Result<AppState, ServeE
     let page_rows_max = settings.limits.page_rows_max;
     let tokens = if settings.tokens.is_empty() { Tokens::NotAskedFor } else { Tokens::AskedFor };
     let document = openapi::document(documents(), page_rows_max, tokens)?;
-    Ok(AppState::new(jobs, page_rows_max, meters, document, shutdown))
+    Ok(AppState::new(jobs, page_rows_max, events::places(), meters, document, shutdown))
 }
 
 /// All that is served, behind the guard.

@@ -26,6 +26,8 @@ const NO_COLUMN: &str = "42703";
 /// a type is gone, a key is of another type, a right was taken away.
 const CHANGED: [&str; 4] = ["3F000", "42704", "42883", "42501"];
 const RETRY_SOON_SECONDS: u64 = 1;
+const DATABASE_UNREACHABLE: &str = "database_unreachable";
+const TIMED_OUT: &str = "timed_out";
 
 /// What a handler gives: a JSON document, or why there is none.
 pub(crate) type Answer<T> = Result<Json<T>, Problem>;
@@ -85,9 +87,13 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// 429: too many requests; worth another try after so many seconds.
-    pub(crate) fn too_many(detail: impl Into<String>, retry_after_seconds: u64) -> Self {
-        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+    /// 429: one caller asks for too much; worth another try after so many seconds.
+    pub(crate) fn too_many(
+        code: &'static str,
+        detail: impl Into<String>,
+        retry_after_seconds: u64,
+    ) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
         Self { retry_after: Some(retry_after_seconds), ..problem }
     }
 
@@ -100,6 +106,22 @@ impl Problem {
     /// 503: something that is needed cannot be reached.
     pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
+    /// 503: the database gives no session; whoever asked for one tells the log why.
+    pub(crate) fn no_session() -> Self {
+        Self::busy(DATABASE_UNREACHABLE, "the database cannot be reached: try again in a moment")
+    }
+
+    /// 503: the database refuses the session, such as for a wrong password; whoever asked for one tells the log.
+    pub(crate) fn no_entry() -> Self {
+        let detail = "the database refuses the session: the log of ferry-client tells why";
+        Self::busy(DATABASE_UNREACHABLE, detail)
+    }
+
+    /// 503: a session of the database does not answer; whoever asked tells the log.
+    pub(crate) fn silent() -> Self {
+        Self::busy(TIMED_OUT, "the database took too long to answer: try again in a moment")
     }
 
     /// 500: a defect, or something that only the log can tell.
@@ -121,6 +143,11 @@ impl Problem {
     /// The stable word.
     pub(crate) fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// Whether it would be told of whatever is asked of the same database.
+    pub(super) fn is_of_whole_database(&self) -> bool {
+        self.code == DATABASE_UNREACHABLE
     }
 
     /// What is wrong.
@@ -173,18 +200,6 @@ impl From<StatementError> for Problem {
         }
         tracing::error!(%error, "a statement for a request failed");
         Self::unexpected()
-    }
-}
-
-impl From<sqlx::Error> for Problem {
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-                let detail = "no connection to the database within the time for it: try again";
-                Self::busy("database_unreachable", detail)
-            }
-            error => StatementError::from(error).into(),
-        }
     }
 }
 
@@ -264,7 +279,7 @@ pub(super) fn bad_cursor() -> Problem {
 /// Errors that no request expects, by what the program would tell of them on its way out.
 fn of_class(error: &ClientError) -> Problem {
     match error.code() {
-        "database_unreachable" => database_gone(error),
+        DATABASE_UNREACHABLE => database_gone(error),
         "source_unreachable" => Problem::unavailable("source_unreachable", error.to_string()),
         "unexpected" | "protocol" | "ledger" => {
             tracing::error!(%error, "a request failed");
@@ -277,7 +292,7 @@ fn of_class(error: &ClientError) -> Problem {
 /// The error itself names hosts and users, which are the log's business.
 fn database_gone(error: &dyn fmt::Display) -> Problem {
     tracing::warn!(%error, "the database is not there for a request");
-    Problem::busy("database_unreachable", "the database cannot be reached: try again in a moment")
+    Problem::no_session()
 }
 
 fn has_changed(error: &StatementError) -> bool {
@@ -290,7 +305,7 @@ fn table_changed() -> Problem {
 }
 
 fn timed_out() -> Problem {
-    Problem::busy("timed_out", "the database took too long to answer: try again, or ask for less")
+    Problem::busy(TIMED_OUT, "the database took too long to answer: try again, or ask for less")
 }
 
 #[cfg(test)]
@@ -323,7 +338,7 @@ mod tests {
     fn headers_say_how_to_go_on() {
         let refused = Problem::unauthorized("no_token", "").into_response();
         assert_eq!(refused.headers()[header::WWW_AUTHENTICATE], "Bearer");
-        let later = Problem::too_many("", 7).into_response();
+        let later = Problem::too_many("too_many_requests", "", 7).into_response();
         assert_eq!(later.headers()[header::RETRY_AFTER], "7");
         assert!(!Problem::conflict("x", "").into_response().headers().contains_key("retry-after"));
     }
@@ -338,8 +353,10 @@ mod tests {
         assert_eq!(status(LedgerError::NotCurrent.into()), 409);
         assert_eq!(status(LedgerError::QuarantineMoved { rows: 2 }.into()), 409);
         let lost = sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into());
-        assert_eq!(Problem::from(lost).code(), "database_unreachable");
-        assert_eq!(Problem::from(sqlx::Error::PoolTimedOut).status().as_u16(), 503);
+        let lost = Problem::from(StatementError::from(lost));
+        assert_eq!(lost.code(), "database_unreachable");
+        assert!(lost.is_of_whole_database() && !Problem::silent().is_of_whole_database());
+        assert_eq!(Problem::no_session().status().as_u16(), 503);
     }
 
     #[test]

@@ -5,18 +5,21 @@
 //! are replayed or discarded at once.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::access::{Operate, Read};
 use super::extract::{InBody, InPath, InQuery};
 use super::problem::{Answer, Problem, ProblemBody};
 use super::shapes::{QuarantineEntry, QuarantineState, QuarantinedRecord};
-use super::state::AppState;
+use super::state::{AppState, ServedJob};
 use crate::ledger::RunId;
 use crate::ledger::live::Page;
 use crate::ledger::quarantine::{self as ledger, Filter};
@@ -155,13 +158,12 @@ pub(super) async fn list_quarantine(
 ) -> Answer<QuarantineList> {
     let job = state.known_job(&name)?;
     let limit = state.page_rows(query.limit)?;
-    if !job.has_ledger().await? {
+    let Some(mut connection) = job.ledger().await? else {
         return Ok(Json(QuarantineList { rows: Vec::new(), next_after: None, total: 0 }));
-    }
+    };
     let filter = query.filter(&job.name);
     let after = query.after.unwrap_or_default();
     let asked = i64::from(limit) + 1;
-    let mut connection = job.connection().await?;
     let rows = ledger::page(&mut connection, &filter, after, asked, TimeForm::Rfc3339).await?;
     let total = ledger::count(&mut connection, &filter).await?;
     let page = Page::of(rows, limit);
@@ -189,11 +191,8 @@ pub(super) async fn show_quarantined(
     InPath((name, id)): InPath<(String, i64)>,
 ) -> Answer<QuarantinedRecord> {
     let job = state.known_job(&name)?;
-    if !job.has_ledger().await? {
-        return Err(no_row());
-    }
+    let mut connection = job.ledger().await?.ok_or_else(no_row)?;
     let filter = Filter { job: Some(job.name.clone()), ids: vec![id], ..Filter::default() };
-    let mut connection = job.connection().await?;
     let rows = ledger::page(&mut connection, &filter, 0, 1, TimeForm::Rfc3339).await?;
     let row = rows.into_iter().next().ok_or_else(no_row)?;
     Ok(Json(row.into()))
@@ -225,11 +224,9 @@ pub(super) async fn replay_quarantined(
     InPath(name): InPath<String>,
     InBody(rows): InBody<NamedRows>,
 ) -> Answer<ReplayedRows> {
-    let job = state.known_job(&name)?;
-    let ids = rows.checked()?;
-    if !job.has_ledger().await? {
-        return Err(no_ledger());
-    }
+    let Named { job, ids, ledger } = named(&state, &name, rows).await?;
+    // The replay has sessions of its own.
+    drop(ledger);
     let named = ids.len();
     let counts = state.starter().replay(&job, ids).await?;
     tracing::info!(
@@ -268,14 +265,9 @@ pub(super) async fn discard_quarantined(
     InPath(name): InPath<String>,
     InBody(rows): InBody<NamedRows>,
 ) -> Answer<DiscardedRows> {
-    let job = state.known_job(&name)?;
-    let ids = rows.checked()?;
-    if !job.has_ledger().await? {
-        return Err(no_ledger());
-    }
+    let Named { job, ids, mut ledger } = named(&state, &name, rows).await?;
     let named = ids.len();
-    let mut connection = job.connection().await?;
-    let discarded = discard_rows(&mut connection, &job.name, ids).await?;
+    let discarded = discard_rows(&mut ledger, &job.name, ids).await?;
     tracing::info!(
         caller = %caller.name,
         job = job.name,
@@ -284,6 +276,21 @@ pub(super) async fn discard_quarantined(
         "rows of quarantine discarded"
     );
     Ok(Json(DiscardedRows { discarded }))
+}
+
+/// Rows that are to be settled, and where.
+struct Named {
+    job: Arc<ServedJob>,
+    ids: Vec<i64>,
+    ledger: PoolConnection<Postgres>,
+}
+
+/// Finds the job of rows that a request names.
+async fn named(state: &AppState, job: &str, rows: NamedRows) -> Result<Named, Problem> {
+    let job = state.known_job(job)?;
+    let ids = rows.checked()?;
+    let ledger = job.ledger().await?.ok_or_else(no_ledger)?;
+    Ok(Named { job, ids, ledger })
 }
 
 fn no_row() -> Problem {

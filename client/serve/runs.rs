@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
+use tokio::time::timeout;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::access::Read;
@@ -18,7 +19,7 @@ use super::extract::{InPath, InQuery};
 use super::jobs;
 use super::problem::{Answer, Problem};
 use super::shapes::{CommitPoint, RunDetail, RunSplit, RunSummary};
-use super::state::{AppState, ServedJob};
+use super::state::{ANSWER_TIME_MAX, AppState, ServedJob};
 use crate::ledger::times::TimeForm;
 use crate::ledger::{RunId, accounts, history, live};
 
@@ -117,13 +118,12 @@ pub(super) async fn list_runs(
 ) -> Answer<RunList> {
     let job = state.known_job(&name)?;
     let limit = state.page_rows(query.limit)?;
-    if !job.has_ledger().await? {
+    let Some(mut ledger) = job.ledger().await? else {
         return Ok(Json(RunList { runs: Vec::new(), next_before: None }));
-    }
-    let mut connection = job.connection().await?;
+    };
     let before = query.before.map(RunId);
     let asked = i64::from(limit) + 1;
-    let runs = history::page(&mut connection, &job.name, before, asked, TimeForm::Rfc3339).await?;
+    let runs = history::page(&mut ledger, &job.name, before, asked, TimeForm::Rfc3339).await?;
     let page = live::Page::of(runs, limit);
     let next_before = page.items.last().filter(|_| page.has_more).map(|run| run.run_id.0);
     let runs = page.items.into_iter().map(RunSummary::from).collect();
@@ -221,13 +221,13 @@ pub(super) async fn find_run(
         if named.as_ref().is_some_and(|named| named.name != job.name) {
             continue;
         }
-        if !asked.insert(database(job)) {
+        if !asked.insert(job.database()) {
             continue;
         }
         match look_up(job, run_id).await {
             Ok(Some((name, connection))) => {
                 let is_owner = |other: &&Arc<ServedJob>| {
-                    other.name == name && database(other) == database(job)
+                    other.name == name && other.database() == job.database()
                 };
                 let is_meant = |owner: &&Arc<ServedJob>| {
                     named.as_ref().is_none_or(|named| named.name == owner.name)
@@ -250,16 +250,12 @@ async fn look_up(
     job: &ServedJob,
     run_id: i64,
 ) -> Result<Option<(String, PoolConnection<Postgres>)>, Problem> {
-    if !job.has_ledger().await? {
+    let Some(mut ledger) = job.ledger().await? else {
         return Ok(None);
-    }
-    let mut connection = job.connection().await?;
-    let name = live::job_of(&mut connection, RunId(run_id)).await?;
-    Ok(name.map(|name| (name, connection)))
-}
-
-fn database(job: &ServedJob) -> &str {
-    job.job.database_url.expose()
+    };
+    let looked = timeout(ANSWER_TIME_MAX, live::job_of(&mut ledger, RunId(run_id))).await;
+    let name = job.in_time(looked, &mut ledger)??;
+    Ok(name.map(|name| (name, ledger)))
 }
 
 fn no_run() -> Problem {

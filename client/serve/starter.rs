@@ -3,7 +3,7 @@
 //! Invariants: of one job, one run at a time is under way here; a panic of a
 //! run ends that run and nothing else; once a stop is requested nothing begins,
 //! and what is under way ends at a batch boundary. Bounds: one run for each
-//! job, [`REPLAYS_MAX`] replays, [`STREAMS_MAX`] streams of events.
+//! job, [`REPLAYS_MAX`] replays.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use ferry::host::shutdown::Shutdown;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use super::problem::Problem;
 use super::state::ServedJob;
@@ -24,8 +24,6 @@ use crate::run::{self, RunOptions};
 
 /// Replays at a time; each has a connection to the source and one to the database.
 const REPLAYS_MAX: usize = 4;
-/// Streams of events at a time.
-const STREAMS_MAX: usize = 32;
 /// Stable word for a run that broke off by a defect.
 const UNEXPECTED: &str = "unexpected";
 
@@ -37,7 +35,6 @@ pub(crate) struct Starter {
     /// Runs and replays that are under way; nobody waits for anything but zero.
     count: watch::Sender<usize>,
     replays: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
 }
 
 /// How the runs that were started here stand, by the name of their job.
@@ -91,7 +88,6 @@ impl Starter {
             standings: Arc::default(),
             count: watch::Sender::new(0),
             replays: Arc::new(Semaphore::new(REPLAYS_MAX)),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         }
     }
 
@@ -146,11 +142,6 @@ impl Starter {
             Ok(outcome) => Ok(outcome?),
             Err(_) => Err(Problem::unexpected()),
         }
-    }
-
-    /// Room for one stream of events, as long as the permit is held; `None` if all are taken.
-    pub(super) fn stream(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.streams).try_acquire_owned().ok()
     }
 
     /// Does the work of a run on a thread of its own, and remembers how it ended.

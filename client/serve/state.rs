@@ -13,13 +13,17 @@ use ferry::host::shutdown::Shutdown;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use tokio::sync::Mutex;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use super::ServeError;
+use super::ask::ask_all;
 use super::meters::Meters;
+use super::places::Places;
 use super::problem::Problem;
 use super::starter::Starter;
 use crate::cache::Cache;
-use crate::database;
+use crate::database::{self, StatementError};
 use crate::job::{Job, Overrides, Target};
 use crate::ledger::migrate;
 use crate::names::TableName;
@@ -34,6 +38,8 @@ const TABLES_AGE_MAX: Duration = Duration::from_secs(10);
 /// How long a database that does not tell them is not asked again: otherwise those who
 /// wait would ask one after the other, and take the room of all who ask for other jobs.
 const FAILURE_AGE_MAX: Duration = Duration::from_secs(1);
+/// How long a session is waited for where other databases can be asked as well.
+pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_secs(4);
 /// Rows of a page that nobody gave a limit for.
 const PAGE_ROWS_DEFAULT: u32 = 50;
 
@@ -45,6 +51,7 @@ struct Inner {
     jobs: Vec<Arc<ServedJob>>,
     page_rows_max: u32,
     starter: Starter,
+    streams: Places,
     meters: Meters,
     /// The document of the whole API.
     document: String,
@@ -72,18 +79,28 @@ type Remembered = (Instant, Result<Arc<Served>, Problem>);
 pub(super) struct Tables {
     pub(super) tables: Vec<ServedTable>,
     pub(super) skipped: Vec<SkippedTable>,
+    /// Names of the jobs whose tables nobody can tell now; those are skipped too.
+    pub(super) unavailable: Vec<String>,
 }
 
 impl AppState {
     pub(super) fn new(
         jobs: Vec<Arc<ServedJob>>,
         page_rows_max: u32,
+        streams: Places,
         meters: Meters,
         document: String,
         shutdown: Shutdown,
     ) -> Self {
-        let starter = Starter::new(shutdown.clone());
-        Self(Arc::new(Inner { jobs, page_rows_max, starter, meters, document, shutdown }))
+        Self(Arc::new(Inner {
+            jobs,
+            page_rows_max,
+            starter: Starter::new(shutdown.clone()),
+            streams,
+            meters,
+            document,
+            shutdown,
+        }))
     }
 
     /// All jobs, in the order in which they were given.
@@ -132,38 +149,29 @@ impl AppState {
         Err(problem)
     }
 
-    /// The tables of all jobs.
+    /// The tables of all jobs; a problem if those of none can be told.
     pub(super) async fn tables(&self) -> Result<Tables, Problem> {
-        let mut tables: Vec<ServedTable> = Vec::new();
-        let mut skipped = Vec::new();
-        let mut problem = None;
-        let mut is_any_known = false;
+        let mut questions = Vec::with_capacity(self.jobs().len());
         for job in self.jobs() {
-            let served = match job.served().await {
-                Ok(served) => served,
+            questions.push((job.database(), tables_of(Arc::clone(job))));
+        }
+        let answers = ask_all(questions).await;
+        let mut all = Tables { tables: Vec::new(), skipped: Vec::new(), unavailable: Vec::new() };
+        let mut last_problem = None;
+        for (job, answer) in self.jobs().iter().zip(answers) {
+            match answer {
+                Ok(served) => all.add(&served),
                 // The others are told nevertheless.
-                Err(unknown) => {
-                    skipped.extend(job.unknown_tables(&unknown));
-                    problem = Some(unknown);
-                    continue;
-                }
-            };
-            is_any_known = true;
-            skipped.extend(served.skipped.iter().cloned());
-            for table in &served.tables {
-                match tables.iter().find(|other| other.table == table.table) {
-                    None => tables.push(table.clone()),
-                    Some(other) => skipped.push(SkippedTable {
-                        job: table.job.clone(),
-                        table: table.table.clone(),
-                        reason: format!("job {} serves it", other.job),
-                    }),
+                Err(problem) => {
+                    all.skipped.extend(job.unknown_tables(&problem));
+                    all.unavailable.push(job.name.clone());
+                    last_problem = Some(problem);
                 }
             }
         }
-        match problem {
-            Some(problem) if !is_any_known => Err(problem),
-            _ => Ok(Tables { tables, skipped }),
+        match last_problem {
+            Some(problem) if all.unavailable.len() == self.jobs().len() => Err(problem),
+            _ => Ok(all),
         }
     }
 
@@ -194,6 +202,11 @@ impl AppState {
         &self.0.starter
     }
 
+    /// Places for streams of events.
+    pub(super) fn streams(&self) -> &Places {
+        &self.0.streams
+    }
+
     pub(super) fn meters(&self) -> &Meters {
         &self.0.meters
     }
@@ -203,7 +216,29 @@ impl AppState {
     }
 }
 
+impl Tables {
+    /// Adds those of one more job.
+    fn add(&mut self, served: &Served) {
+        self.skipped.extend(served.skipped.iter().cloned());
+        for table in &served.tables {
+            match self.tables.iter().find(|other| other.table == table.table) {
+                None => self.tables.push(table.clone()),
+                Some(other) => self.skipped.push(SkippedTable {
+                    job: table.job.clone(),
+                    table: table.table.clone(),
+                    reason: format!("job {} serves it", other.job),
+                }),
+            }
+        }
+    }
+}
+
 impl ServedJob {
+    /// Tells its database from those of other jobs. It may hold a password: it is shown to nobody.
+    pub(super) fn database(&self) -> &str {
+        self.job.database_url.expose()
+    }
+
     /// The tables that may be looked up, and those that may not with the reason.
     pub(crate) async fn served(&self) -> Result<Arc<Served>, Problem> {
         // Held while they are looked up, so that this is done once for all who wait.
@@ -221,7 +256,9 @@ impl ServedJob {
 
     async fn look_at_tables(&self) -> Result<Served, Problem> {
         let mut connection = self.connection().await?;
-        Ok(records::served_tables(&mut connection, &self.job, self.cache.as_ref()).await?)
+        let looking = records::served_tables(&mut connection, &self.job, self.cache.as_ref());
+        let looked = timeout(ANSWER_TIME_MAX, looking).await;
+        Ok(self.in_time(looked, &mut connection)??)
     }
 
     /// The tables of the job, none of which is served because of a problem.
@@ -236,19 +273,52 @@ impl ServedJob {
 
     /// A session of the job's database.
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, Problem> {
-        Ok(self.pool.acquire().await?)
+        self.pool.acquire().await.map_err(|error| {
+            if matches!(error, sqlx::Error::PoolTimedOut) {
+                tracing::warn!(job = self.name, "no session of the job's database in time");
+                return Problem::no_session();
+            }
+            let error = StatementError::from(error);
+            tracing::warn!(job = self.name, %error, "no session of the job's database");
+            if error.sqlstate().is_some() && !error.is_retryable() {
+                Problem::no_entry()
+            } else {
+                Problem::no_session()
+            }
+        })
     }
 
-    /// Whether there is a ledger of this version.
-    pub(crate) async fn has_ledger(&self) -> Result<bool, Problem> {
-        if self.has_ledger.load(Ordering::Relaxed) {
-            return Ok(true);
-        }
+    /// A session of the job's database; `None` if there is no ledger of this version in it.
+    pub(crate) async fn ledger(&self) -> Result<Option<PoolConnection<Postgres>>, Problem> {
         let mut connection = self.connection().await?;
-        let is_current = migrate::is_current(&mut connection).await?;
-        self.has_ledger.store(is_current, Ordering::Relaxed);
-        Ok(is_current)
+        if !self.has_ledger.load(Ordering::Relaxed) {
+            let looked = timeout(ANSWER_TIME_MAX, migrate::is_current(&mut connection)).await;
+            if !self.in_time(looked, &mut connection)?? {
+                return Ok(None);
+            }
+            self.has_ledger.store(true, Ordering::Relaxed);
+        }
+        Ok(Some(connection))
     }
+
+    /// What was asked over a session, unless no answer came in time.
+    pub(super) fn in_time<T>(
+        &self,
+        answered: Result<T, Elapsed>,
+        session: &mut PoolConnection<Postgres>,
+    ) -> Result<T, Problem> {
+        answered.map_err(|_| {
+            tracing::warn!(job = self.name, "the job's database does not answer in time");
+            // Before the pool takes one back it asks it something, and waits as long as it is silent.
+            session.close_on_drop();
+            Problem::silent()
+        })
+    }
+}
+
+/// The same as a question that may be asked beside others.
+async fn tables_of(job: Arc<ServedJob>) -> Result<Arc<Served>, Problem> {
+    job.served().await
 }
 
 /// Whether a target of the job may be this table; of one without a schema only the

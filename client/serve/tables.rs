@@ -33,6 +33,8 @@ pub(super) struct TableList {
     tables: Vec<TableSummary>,
     /// Those whose records may not, and why.
     skipped: Vec<TableSkipped>,
+    /// Names of the jobs whose databases cannot be asked now; their tables are among `skipped`.
+    unavailable: Vec<String>,
 }
 
 /// A table whose records may be looked up.
@@ -176,6 +178,7 @@ pub(super) async fn list_tables(_: Read, State(state): State<AppState>) -> Answe
     Ok(Json(TableList {
         tables: all.tables.iter().map(TableSummary::from).collect(),
         skipped: all.skipped.iter().map(TableSkipped::from).collect(),
+        unavailable: all.unavailable,
     }))
 }
 

@@ -10,45 +10,21 @@ mod records;
 mod runs;
 mod troubles;
 
-use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::hosts::{client, wait_for};
 use crate::redis::Redis;
+use crate::serve::{REFUSED, RULES, people};
 use crate::stages::Trip;
 use crate::web::Web;
 
-/// Rows 7 and 13 have no number, row 15 has a wrong note.
-const REFUSED: [u64; 3] = [7, 13, 15];
 /// Enough for three pages of a table.
 const ROWS: u64 = 120;
 /// What lands in the table of these.
 const LOADED: u64 = 117;
-const RULES: &str = r#"
-[[column]]
-name = "email"
-pii = "hash"
-form = "hex"
-[[column]]
-name = "note"
-check = [{ regex = "^thorn" }]
-[[target]]
-table = "public.users"
-create = true
-mode = "upsert"
-key = ["uid"]
-columns = ["uid", "email", "name"]
-cache = true
-[[target]]
-table = "public.notes"
-create = true
-mode = "upsert"
-key = ["uid"]
-columns = ["uid", "note"]
-serve = false
-"#;
 /// Whether the page is dark, by what it is painted on.
 const DARK: &str =
     "Number(getComputedStyle(document.documentElement).backgroundColor.match(/[0-9]+/)[0]) < 128";
@@ -121,10 +97,15 @@ impl Shown {
 
     /// Serves the same job at the same address again, after the program was killed.
     fn serve_again(&mut self) {
-        let address = self.web.address().to_owned();
         let job = self.trip.job(&self.rules());
+        self.serve(&[job]);
+    }
+
+    /// Serves these jobs at the same address, after the program was killed.
+    fn serve(&mut self, jobs: &[PathBuf]) {
+        let address = self.web.address().to_owned();
         let mut command = client(["serve", "--listen", &address]);
-        self.web = Web::start_with(command.arg(job));
+        self.web = Web::start_with(command.args(jobs));
     }
 
     /// Waits until a run of the job goes on, whoever started it.
@@ -136,18 +117,9 @@ impl Shown {
     }
 }
 
-fn people(rows: u64) -> String {
-    let mut file = String::from("uid,email,name,note\n");
-    for row in 1..=rows {
-        let uid = if row == 7 || row == 13 { "x".to_owned() } else { row.to_string() };
-        let note = if row == 15 { "lost" } else { "thornbuckle" };
-        writeln!(file, "{uid},person.{row}@canary.example,Name {row},{note} {row}").unwrap();
-    }
-    file
-}
-
+/// The rules of the tests of what is served, with a table of users that has only what is shown, and a cache.
 fn rules(redis: &Redis, ttl: &str) -> String {
-    redis.settings(ttl) + RULES
+    redis.settings(ttl) + RULES.replace("serve_columns", "cache = true\ncolumns").as_str()
 }
 
 /// Texts of an answer of the browser, such as the keys of all rows.

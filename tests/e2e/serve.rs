@@ -21,10 +21,10 @@ use crate::web::Web;
 
 /// Stands in a column and in a table that are not served.
 const SECRET: &str = "thornbuckle";
-/// Rows that are refused: two have no number, one has a wrong note.
-const REFUSED: [u64; 3] = [7, 13, 15];
+/// Rows of [`people`] that are refused: two have no number, one has a wrong note.
+pub(crate) const REFUSED: [u64; 3] = [7, 13, 15];
 const ROWS: u64 = 20;
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 [[column]]
 name = "email"
 pii = "hash"
@@ -56,14 +56,7 @@ struct Served {
 impl Served {
     /// A job that has not run yet.
     fn unloaded() -> Self {
-        let mut file = String::from("uid,email,name,note\n");
-        for row in 1..=ROWS {
-            let uid = if row == 7 || row == 13 { "x".to_owned() } else { row.to_string() };
-            let note = if row == 15 { "lost" } else { SECRET };
-            let line = format!("{uid},person.{row}@canary.example,Name {row},{note} {row}");
-            writeln!(file, "{line}").unwrap();
-        }
-        let trip = Trip::new(&[("uid", "integer")], file);
+        let trip = Trip::new(&[("uid", "integer")], people(ROWS));
         trip.database.execute(
             "CREATE TABLE strangers (uid integer PRIMARY KEY, name text); \
              INSERT INTO strangers VALUES (1, 'thornbuckle')",
@@ -111,6 +104,17 @@ impl Served {
     fn settings(&self, text: &str) -> PathBuf {
         settings(&self.trip, text)
     }
+}
+
+/// A file of so many rows, of which those of [`REFUSED`] do not fit [`RULES`].
+pub(crate) fn people(rows: u64) -> String {
+    let mut file = String::from("uid,email,name,note\n");
+    for row in 1..=rows {
+        let uid = if row == 7 || row == 13 { "x".to_owned() } else { row.to_string() };
+        let note = if row == 15 { "lost" } else { SECRET };
+        writeln!(file, "{uid},person.{row}@canary.example,Name {row},{note} {row}").unwrap();
+    }
+    file
 }
 
 /// Writes settings of `serve` beside the job, which they name.

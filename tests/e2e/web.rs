@@ -186,6 +186,7 @@ fn agent(tls: Option<TlsConfig>) -> ureq::Agent {
     let mut config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
+        .proxy(None)
         .timeout_global(Some(ANSWER))
         .allow_non_standard_methods(true);
     if let Some(tls) = tls {

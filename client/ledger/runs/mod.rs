@@ -21,6 +21,17 @@ pub(crate) use treatment::{key_of, last_columns, note_replay, refuse_unsafe_chan
 
 const FERRY_VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Where the rows of a run `r` went, as the row `s` beside it.
+pub(super) const SUMS_OF_RUN: &str = "
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(end_row - start_row), 0)::bigint AS rows_in_source,
+           coalesce(sum(next_row - start_row), 0)::bigint AS read,
+           coalesce(sum(loaded_rows), 0)::bigint AS loaded,
+           coalesce(sum(quarantined_rows), 0)::bigint AS quarantined,
+           coalesce(sum(filtered_rows), 0)::bigint AS filtered
+    FROM ferry.split WHERE run_id = r.run_id
+) AS s";
+
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunState {

@@ -8,6 +8,7 @@ import { curlLine, exampleOf, membersOf, operationsOf, typeText } from './openap
 import { tokenForm, wireForget } from './token.js';
 
 const main = document.getElementById('main');
+document.querySelector('.pages a[data-page=docs]').setAttribute('aria-current', 'page');
 const showForget = wireForget(() => read());
 
 async function read() {
@@ -46,7 +47,7 @@ function show(openapi) {
       'section',
       { 'aria-label': group.tag },
       el('h2', { class: 'docs-tag' }, group.tag),
-      group.description ? el('p', { class: 'muted' }, group.description) : null,
+      group.description ? el('p', { class: 'muted' }, prose(group.description)) : null,
     );
     const heading = el('div', {}, el('h2', { class: 'docs-tag' }, group.tag), links);
     for (const operation of group.operations) {
@@ -99,7 +100,7 @@ function show(openapi) {
       beside: el('span', { class: 'muted' }, openapi.info?.version ?? ''),
       actions: [el('a', { class: 'button', href: '/api/v1/openapi.json', test: 'docs-document' }, 'OpenAPI document')],
     }),
-    openapi.info?.description ? el('p', { class: 'docs-intro' }, openapi.info.description) : null,
+    openapi.info?.description ? el('p', { class: 'docs-intro' }, prose(openapi.info.description)) : null,
     el(
       'div',
       { class: 'docs' },
@@ -136,9 +137,9 @@ function operationCard(openapi, operation) {
       methodSign(operation.method),
       el('h3', { class: 'mono' }, breakable(operation.path)),
     ),
-    operation.summary ? el('p', { class: 'strong' }, operation.summary) : null,
+    operation.summary ? el('p', { class: 'strong' }, prose(operation.summary)) : null,
     operation.description && operation.description !== operation.summary
-      ? el('p', { class: 'docs-text' }, operation.description)
+      ? el('p', { class: 'docs-text' }, prose(operation.description))
       : null,
     el(
       'div',
@@ -180,7 +181,7 @@ function responses(openapi, answers) {
           {},
           el('span', { class: 'mono good-text' }, answer.status),
           ' ',
-          answer.description,
+          prose(answer.description),
           answer.type ? el('span', { class: 'muted small' }, ` ${answer.type}`) : null,
         ),
         members.length > 0 ? memberTable('Members', members) : null,
@@ -199,7 +200,7 @@ function responses(openapi, answers) {
               {},
               el('span', { class: 'mono' }, answer.status),
               ' ',
-              el('span', { class: 'muted' }, answer.description),
+              el('span', { class: 'muted' }, prose(answer.description)),
             ),
           ),
         )
@@ -231,12 +232,18 @@ function memberTable(caption, members) {
                 : null,
             ),
             el('td', { class: 'mono muted' }, member.place ? `${member.place}: ` : '', member.type),
-            el('td', {}, member.description),
+            el('td', {}, prose(member.description)),
           ),
         ),
       ),
     ),
   );
+}
+
+// A text of the document, where what stands between backticks is code.
+function prose(text) {
+  const parts = text.split('`');
+  return parts.length % 2 === 0 ? text : parts.map((part, index) => (index % 2 === 1 ? el('code', {}, part) : part));
 }
 
 function methodSign(method) {

@@ -45,7 +45,7 @@ function page(view, job) {
             ? link(addressOf.quarantine(fresh.name, { state: 'open' }), `${count(fresh.open_quarantine)} open`, {
                 test: 'open-quarantine',
               })
-            : '0 open',
+            : `${count(fresh.open_quarantine)} open`,
         ],
       ]),
     );

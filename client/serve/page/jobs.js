@@ -42,12 +42,7 @@ function list(view, answer) {
     caption: 'Jobs and their last runs',
     test: 'jobs',
     key: (job) => job.name,
-    row: {
-      test: 'job-row',
-      prepare: (node, job) => {
-        node.dataset.job = job.name;
-      },
-    },
+    row: { test: 'job-row', data: (job) => ({ job: job.name }) },
     columns: [
       {
         label: 'Job',
@@ -58,7 +53,7 @@ function list(view, answer) {
         ],
       },
       { label: 'State', cell: stateOf },
-      { label: 'Last run', cell: (job) => lastRun(job.last_run) },
+      { label: 'Last run', cell: lastRun },
       { label: 'Rows', kind: 'bar', cell: (job) => rowsOf(job.last_run) },
       { label: 'In quarantine', kind: 'number', cell: (job) => openRows(job) },
       {
@@ -95,7 +90,11 @@ export function stateOf(job) {
       activity.run_id
         ? link(addressOf.run(activity.run_id, job.name), 'Watch', { test: 'watch-run', kind: 'beside' })
         : null,
+      troubleText(job.trouble),
     ];
+  }
+  if (job.trouble) {
+    return [stateBadge('unavailable', 'job-state'), troubleText(job.trouble)];
   }
   if (activity.state === 'failed') {
     return [stateBadge('failed', 'job-state'), errorText(activity.error)];
@@ -104,6 +103,11 @@ export function stateOf(job) {
     return [stateBadge(run.state, 'job-state'), errorText(run.error)];
   }
   return stateBadge('idle', 'job-state');
+}
+
+// Why the database of a job cannot be asked.
+function troubleText(trouble) {
+  return trouble ? el('div', { class: 'bad-text small trouble', test: 'job-trouble' }, plain(trouble)) : null;
 }
 
 export function errorText(error) {
@@ -118,9 +122,9 @@ export function errorText(error) {
     : null;
 }
 
-function lastRun(run) {
+function lastRun({ last_run: run, trouble }) {
   if (!run) {
-    return el('span', { class: 'muted' }, 'never run');
+    return el('span', { class: 'muted' }, trouble ? '–' : 'never run');
   }
   return [
     link(addressOf.run(run.run_id, run.job), `Run ${run.run_id}`, { test: 'last-run' }),
@@ -157,7 +161,7 @@ export function rowsOf(run) {
 
 function openRows(job) {
   if (!(job.open_quarantine > 0)) {
-    return el('span', { class: 'muted' }, '0');
+    return el('span', { class: 'muted' }, count(job.open_quarantine));
   }
   return link(addressOf.quarantine(job.name, { state: 'open' }), count(job.open_quarantine), {
     test: 'open-quarantine',

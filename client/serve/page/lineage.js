@@ -1,31 +1,20 @@
 // The page of a table's schema, and of the way each of its columns comes from the source.
 
-import { get, path } from './api.js';
+import { path } from './api.js';
 import { lineageDrawing } from './drawing.js';
 import { addressOf } from './jobs.js';
 import { duration, writtenOut } from './format.js';
-import { badge, el, facts, link, replace, section } from './ui.js';
-import { empty, load } from './states.js';
+import { badge, el, facts, link, section } from './ui.js';
+import { empty } from './states.js';
 import { dataTable } from './table.js';
-import { tableHead } from './tables.js';
+import { loadTable } from './tables.js';
 import { piiSign, plainName } from './values.js';
 
 export async function show(view) {
   const { table } = view.params;
   view.title(`Lineage of ${table}`);
-  const slot = el('div', {});
-  replace(view.main, tableHead(table, 'lineage'), slot);
-  await load(
-    view,
-    slot,
-    () =>
-      Promise.all([
-        get(path(['tables', table]), { signal: view.signal }),
-        get(path(['tables', table, 'lineage']), { signal: view.signal }),
-      ]),
-    ([schema, lineage]) => page(view, schema, lineage),
-    12,
-  );
+  const lineage = path(['tables', table, 'lineage']);
+  await loadTable(view, 'lineage', lineage, (schema, answer) => page(view, schema, answer));
 }
 
 function page(view, schema, lineage) {

@@ -1,13 +1,13 @@
 // The page of a table's records, by the order of its key; one of them opens beside the list.
 
-import { get, path } from './api.js';
+import { path } from './api.js';
 import { openRecord } from './record.js';
 import { count, writtenOut } from './format.js';
 import { icon } from './icons.js';
-import { el, replace, setText } from './ui.js';
-import { empty, load } from './states.js';
-import { dataTable, opens, pager } from './table.js';
-import { tableHead } from './tables.js';
+import { el, setText } from './ui.js';
+import { empty } from './states.js';
+import { dataTable, pager } from './table.js';
+import { loadTable } from './tables.js';
 import { piiSign, plainName, readableKey, valueNode } from './values.js';
 import { addressOf } from './jobs.js';
 
@@ -17,19 +17,8 @@ export async function show(view) {
   const { table } = view.params;
   const after = view.query.get('after') ?? '';
   view.title(table);
-  const slot = el('div', {});
-  replace(view.main, tableHead(table, 'records'), slot);
-  await load(
-    view,
-    slot,
-    () =>
-      Promise.all([
-        get(path(['tables', table]), { signal: view.signal }),
-        get(path(['tables', table, 'records'], { after, limit: pageRows }), { signal: view.signal }),
-      ]),
-    ([schema, page]) => list(view, schema, page),
-    12,
-  );
+  const records = path(['tables', table, 'records'], { after, limit: pageRows });
+  await loadTable(view, 'records', records, (schema, page) => list(view, schema, page));
 }
 
 function list(view, schema, page) {
@@ -76,13 +65,7 @@ function list(view, schema, page) {
     kind: 'scroll',
     test: 'records',
     key: (record) => record.key,
-    row: {
-      test: 'record-row',
-      prepare: (node, record) => {
-        node.dataset.key = record.key;
-        opens(node);
-      },
-    },
+    row: { test: 'record-row', data: (record) => ({ key: record.key }), opens: true },
     columns: [
       {
         label: 'Key',

@@ -7,6 +7,7 @@ import { count } from './format.js';
 
 // columns: [{ label, cell(item) -> child or children, kind: 'number' | 'wide' | 'main' | …, title, head }]
 // kind 'cards' turns rows into cards on a narrow screen; 'scroll' scrolls inside.
+// row: { test, data(item) -> data attributes, opens: whether a click anywhere on the row does what its first link does }
 export function dataTable({ caption, columns, test, kind = 'cards', key, row }) {
   const head = el(
     'tr',
@@ -40,9 +41,12 @@ export function dataTable({ caption, columns, test, kind = 'cards', key, row }) 
   const rows = new Map();
 
   function build(item) {
-    const node = el('tr', { role: 'row', test: row?.test, class: row?.kind?.(item) });
+    const node = el('tr', { role: 'row', test: row?.test });
     node.append(...columns.map((column) => cellOf(column, item)));
-    row?.prepare?.(node, item);
+    Object.assign(node.dataset, row?.data?.(item));
+    if (row?.opens) {
+      opens(node);
+    }
     return node;
   }
 
@@ -58,7 +62,7 @@ export function dataTable({ caption, columns, test, kind = 'cards', key, row }) 
         }
       }
     });
-    row?.prepare?.(node, item);
+    Object.assign(node.dataset, row?.data?.(item));
   }
 
   return {
@@ -107,22 +111,6 @@ export function number(value, kind) {
   return el('span', { class: kind && Number(value) > 0 ? kind : null }, count(value));
 }
 
-// A whole row that opens something: a click anywhere on it does what its link does.
-export function opens(node, selector = 'a') {
-  if (node.dataset.opens === undefined) {
-    node.dataset.opens = '';
-    node.addEventListener('click', (event) => {
-      const chosen = window.getSelection()?.toString() !== '';
-      if (!chosen && !event.target.closest('a, button, input, label') && event.button === 0) {
-        // What opens gives the focus back to where it was: that is to be the link.
-        const target = node.querySelector(selector);
-        target?.focus({ preventScroll: true });
-        target?.click();
-      }
-    });
-  }
-}
-
 // Loads further pages below a table, one at a time.
 export function moreButton({ test, label = 'Show more', load }) {
   const holder = el('div', { class: 'more' });
@@ -157,6 +145,20 @@ export function pager({ test, first, next, text }) {
     first ? link(first, 'First page', { kind: 'button', test: `${test}-first` }) : null,
     next ? link(next, 'Next page', { kind: 'button', test: `${test}-next` }) : null,
   );
+}
+
+// A whole row that opens something: a click anywhere on it does what its link does.
+function opens(node) {
+  node.dataset.opens = '';
+  node.addEventListener('click', (event) => {
+    const chosen = window.getSelection()?.toString() !== '';
+    if (!chosen && !event.target.closest('a, button, input, label') && event.button === 0) {
+      // What opens gives the focus back to where it was: that is to be the link.
+      const target = node.querySelector('a');
+      target?.focus({ preventScroll: true });
+      target?.click();
+    }
+  });
 }
 
 function cellOf(column, item) {

@@ -5,7 +5,8 @@ import { addressOf } from './jobs.js';
 import { count, writtenOut } from './format.js';
 import { badge, el, link, pageHead, replace, section } from './ui.js';
 import { empty, load } from './states.js';
-import { dataTable, opens } from './table.js';
+import { dataTable } from './table.js';
+import { unaskedNotice } from './unasked.js';
 import { plain, plainName } from './values.js';
 
 export async function show(view) {
@@ -16,13 +17,11 @@ export async function show(view) {
 }
 
 function list(answer) {
+  const unasked = answer.unavailable ?? [];
   return [
+    unaskedNotice(unasked).element,
     answer.tables.length === 0
-      ? empty(
-          'No table is served',
-          'A target is served once its job has loaded it, unless it says serve = false. Start a run first.',
-          [link('/', 'Go to jobs', { kind: 'button' })],
-        )
+      ? nothing(unasked.length > 0)
       : el('div', { class: 'card flush' }, served(answer.tables)),
     answer.skipped.length > 0
       ? section('Not served', { test: 'skipped', kind: 'flush' }, skipped(answer.skipped))
@@ -30,18 +29,22 @@ function list(answer) {
   ];
 }
 
+function nothing(isIncomplete) {
+  const [title, text] = isIncomplete
+    ? ['No table can be shown', 'Reload this page once the databases of the jobs above answer again.']
+    : [
+        'No table is served',
+        'A target is served once its job has loaded it, unless it says serve = false. Start a run first.',
+      ];
+  return empty(title, text, [link('/', 'Go to jobs', { kind: 'button' })]);
+}
+
 function served(tables) {
   const table = dataTable({
     caption: 'Tables that are served',
     test: 'tables',
     key: (one) => `${one.job} ${one.table}`,
-    row: {
-      test: 'table-row',
-      prepare: (node, one) => {
-        node.dataset.table = one.table;
-        opens(node);
-      },
-    },
+    row: { test: 'table-row', data: (one) => ({ table: one.table }), opens: true },
     columns: [
       {
         label: 'Table',
@@ -81,8 +84,18 @@ function skipped(tables) {
   return table.element;
 }
 
+// Shows a page of a table: its head at once, then what render(schema, answer) makes of what was asked for.
+export async function loadTable(view, current, address, render) {
+  const { table } = view.params;
+  const slot = el('div', {});
+  replace(view.main, tableHead(table, current), slot);
+  const ask = () =>
+    Promise.all([get(path(['tables', table]), { signal: view.signal }), get(address, { signal: view.signal })]);
+  await load(view, slot, ask, ([schema, answer]) => render(schema, answer), 12);
+}
+
 // The head of the two pages of a table.
-export function tableHead(table, current) {
+function tableHead(table, current) {
   const tab = (href, text, name) =>
     el('a', { href, test: `tab-${name}`, 'aria-current': current === name ? 'page' : null }, text);
   return [

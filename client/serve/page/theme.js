@@ -23,7 +23,7 @@
   }
 
   function label(button, theme) {
-    button.textContent = words[theme];
+    button.querySelector('span').textContent = words[theme];
     button.setAttribute('aria-label', `${words[theme]} colours`);
     button.title = 'Colours: as the system has them, light, dark';
   }

@@ -72,6 +72,7 @@ const states = {
   failed: ['bad', 'cross', 'failed'],
   stopped: ['warn', 'stop', 'stopped'],
   idle: ['plain', 'dot', 'idle'],
+  unavailable: ['bad', 'warn', 'unavailable'],
   open: ['warn', 'warn', 'open'],
   replayed: ['good', 'check', 'replayed'],
   discarded: ['plain', 'cross', 'discarded'],

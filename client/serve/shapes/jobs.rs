@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::{Activity, RunSummary};
 use crate::job::{CachePolicy, Mode, ServePolicy, Target};
+use crate::ledger::files::FileProblem;
 use crate::ledger::live::FileStanding;
 
 /// The jobs that are served.
@@ -25,12 +26,14 @@ pub(crate) struct JobSummary {
     pub(crate) dataset: String,
     /// Tables that it loads.
     pub(crate) tables: Vec<String>,
-    /// Its last run; null if it never ran.
+    /// Its last run; null if it never ran, or its database cannot be asked.
     pub(crate) last_run: Option<RunSummary>,
-    /// What it is doing.
+    /// What it is doing; of a job whose database cannot be asked, what this process knows of it.
     pub(crate) activity: Activity,
-    /// Rows in quarantine that wait for a decision.
-    pub(crate) open_quarantine: u64,
+    /// Rows in quarantine that wait for a decision; null if its database cannot be asked.
+    pub(crate) open_quarantine: Option<u64>,
+    /// Why its database cannot be asked; null if it can.
+    pub(crate) trouble: Option<String>,
 }
 
 /// A job with all that is known of it.
@@ -144,21 +147,21 @@ pub(crate) struct FileTrouble {
 }
 
 impl From<FileStanding> for JobFile {
-    fn from(file: FileStanding) -> Self {
+    fn from(FileStanding { status, is_page }: FileStanding) -> Self {
+        let told =
+            |problem: FileProblem| FileTrouble { reason: problem.reason, message: problem.message };
         Self {
-            name: file.name,
-            dataset: file.dataset,
-            size_bytes: file.size_bytes,
-            planned_rows: file.planned_rows,
-            loaded: file.loaded,
-            quarantined: file.quarantined,
-            filtered: file.filtered,
-            rows_left: file.rows_left,
-            last_commit_at: file.last_commit_at,
-            problem: file
-                .problem
-                .map(|problem| FileTrouble { reason: problem.reason, message: problem.message }),
-            is_page: file.is_page,
+            name: status.name,
+            dataset: status.dataset,
+            size_bytes: status.size_bytes,
+            planned_rows: status.planned_rows,
+            loaded: status.loaded,
+            quarantined: status.quarantined,
+            filtered: status.filtered,
+            rows_left: status.rows_left,
+            last_commit_at: status.last_commit_at,
+            problem: status.problem.map(told),
+            is_page,
         }
     }
 }

@@ -76,16 +76,6 @@ async fn nothing_begins_once_a_stop_is_requested() {
     ended(&starter).await;
 }
 
-#[tokio::test]
-async fn streams_are_bounded() {
-    let (_trigger, starter) = starter();
-    let mut streams: Vec<_> = (0..STREAMS_MAX).map(|_| starter.stream()).collect();
-    assert!(streams.iter().all(Option::is_some));
-    assert!(starter.stream().is_none());
-    streams.pop();
-    assert!(starter.stream().is_some(), "one ended");
-}
-
 #[test]
 fn a_job_file_stays_that_of_its_job_and_database() {
     let folder = tempfile::tempdir().expect("temporary folder");

@@ -13,12 +13,7 @@ fn every_page_has_names_headings_and_contrast_in_light_and_dark() {
     for (path, condition) in PAGES {
         shown.browser.prefer(Scheme::Light);
         shown.open(path, condition);
-        for scheme in [Scheme::Light, Scheme::Dark] {
-            shown.browser.prefer(scheme);
-            settle(&shown, scheme);
-            let found = shown.browser.run(CHECK);
-            problems.extend(texts(&found).iter().map(|line| format!("{path} {scheme:?}: {line}")));
-        }
+        problems.extend(check(&shown, path));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     shown.browser.finish_after(&["status of 404"]);
@@ -28,20 +23,11 @@ fn every_page_has_names_headings_and_contrast_in_light_and_dark() {
 fn errors_and_dialogs_have_them_too() {
     let shown = Shown::loaded();
     let browser = &shown.browser;
-    let mut problems = Vec::new();
-    let mut check = |what: &str| {
-        for scheme in [Scheme::Light, Scheme::Dark] {
-            browser.prefer(scheme);
-            settle(&shown, scheme);
-            let found = browser.run(CHECK);
-            problems.extend(texts(&found).iter().map(|line| format!("{what} {scheme:?}: {line}")));
-        }
-    };
     shown.open("/ui/runs/777", "one('@error')");
-    check("error");
+    let mut problems = check(&shown, "error");
     shown.open("/ui/quarantine/people?state=open", "one('@quarantine-row')");
     browser.click("@choose-all");
-    check("chosen rows");
+    problems.extend(check(&shown, "chosen rows"));
     browser.click("@choice-bar @discard");
     browser.wait("one('@confirm-discard')");
     // A short question has few texts, which is no fault of it.
@@ -51,9 +37,21 @@ fn errors_and_dialogs_have_them_too() {
     assert!(lines.is_empty(), "{lines:#?}");
     browser.click("@confirm-yes");
     browser.wait("one('@quarantine-result [data-kind]')");
-    check("result");
+    problems.extend(check(&shown, "result"));
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     shown.browser.finish_after(&["status of 404"]);
+}
+
+/// What would keep somebody out of the page as it stands, in light and in dark.
+pub(super) fn check(shown: &Shown, what: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    for scheme in [Scheme::Light, Scheme::Dark] {
+        shown.browser.prefer(scheme);
+        settle(shown, scheme);
+        let found = shown.browser.run(CHECK);
+        problems.extend(texts(&found).iter().map(|line| format!("{what} {scheme:?}: {line}")));
+    }
+    problems
 }
 
 /// Waits until the page has these colours and nothing moves: in the middle of a change it has others.

@@ -36,12 +36,30 @@ fn no_page_scrolls_sideways_and_everything_is_within_reach() {
     let mut problems = Vec::new();
     for (path, condition) in PAGES {
         shown.open(path, condition);
-        assert_eq!(shown.browser.evaluate("innerWidth"), json!(390), "{path}");
-        let found = shown.browser.run(CHECK);
-        problems.extend(texts(&found).iter().map(|line| format!("{path}: {line}")));
+        problems.extend(check(&shown, path));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     shown.browser.finish();
+}
+
+/// What does not fit the page as it stands on a phone.
+#[track_caller]
+pub(super) fn check(shown: &Shown, what: &str) -> Vec<String> {
+    assert_eq!(shown.browser.evaluate("innerWidth"), json!(390), "{what}");
+    let found = shown.browser.run(CHECK);
+    texts(&found).iter().map(|line| format!("{what}: {line}")).collect()
+}
+
+#[test]
+fn a_long_key_leaves_room_for_the_button_that_closes_its_panel() {
+    let shown = Shown::loaded();
+    shown.browser.become_phone();
+    let key = "00dffcc8-0f25-4582-b7ad-355bfe6138ab";
+    shown.open(&format!("/ui/tables/public.users?key={key}"), "one('@record @error')");
+    assert_eq!(shown.browser.text("@record h2"), key);
+    let problems = check(&shown, "a long key");
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    shown.browser.finish_after(&["status of 400", "status of 404"]);
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! What is not there, what fails and what is gone is said in words, and the page goes on by itself.
 
-use super::{ROWS, Shown};
+use std::fs;
+use std::path::PathBuf;
+
+use super::{LOADED, ROWS, Shown, accessible, phone};
+use crate::hosts::{client, finish};
+use crate::postgres::Database;
+use crate::proxy::Proxy;
 
 #[test]
 fn what_there_is_nothing_of_says_what_to_do() {
@@ -126,4 +132,84 @@ fn a_page_that_follows_a_run_says_when_it_is_cut_off_and_goes_on_by_itself() {
     shown.browser.wait("text('@run-state') === 'finished' && text('@rows-loaded') === '17'");
     run.finish().expect_code(0);
     shown.browser.finish_after(&["net::ERR_"]);
+}
+
+/// Writes and runs a job `lost` that is as `people`, with a table and a database of its own behind a proxy.
+fn lost_job(shown: &Shown, database: &Database, proxy: &Proxy) -> PathBuf {
+    let (port, name) = (proxy.port(), &database.name);
+    let url = format!("postgres://postgres@127.0.0.1:{port}/{name}?sslmode=disable");
+    let people = fs::read_to_string(shown.trip.job(&shown.rules())).unwrap();
+    let lost = people
+        .replace(&shown.trip.database.url, &url)
+        .replace("name = \"people\"\n[database]", "name = \"lost\"\n[database]")
+        .replace("public.users", "public.lost");
+    shown.trip.source.write("lost.toml", lost);
+    let path = shown.trip.source.path("lost.toml");
+    finish(client(["run", "--json"]).arg(&path)).expect_code(0);
+    path
+}
+
+#[test]
+fn a_job_whose_database_is_gone_says_so_and_the_others_are_shown() {
+    let mut shown = Shown::loaded();
+    let database = Database::create();
+    let proxy = Proxy::start(&format!("127.0.0.1:{}", database.port));
+    let lost = lost_job(&shown, &database, &proxy);
+    assert_eq!(database.count("lost"), LOADED);
+    shown.web.process.kill();
+    shown.serve(&[lost, shown.trip.job(&shown.rules())]);
+    let browser = &shown.browser;
+    shown.open("/", "all('@job-row').length === 2 && all('@last-run').length === 2");
+    assert_eq!(browser.count("@job-state[data-state=finished]"), 2);
+
+    drop(proxy);
+
+    browser.wait("text('[data-job=lost] [data-test=job-state]') === 'unavailable'");
+    browser.wait_for_text("[data-job=lost] @job-trouble", "database");
+    assert_eq!(browser.count("[data-job=lost] @job-state svg"), 1, "a sign, not colour alone");
+    assert_eq!(browser.count("[data-job=lost] @last-run"), 0);
+    assert!(!browser.text("[data-job=lost]").contains("never run"), "nobody knows");
+    assert_eq!(browser.text("[data-job=people] @job-state"), "finished");
+    assert_eq!(browser.text("[data-job=people] @last-run"), "Run 1");
+    assert_eq!(browser.text("[data-job=people] @open-quarantine"), "3");
+    let mut problems = accessible::check(&shown, "jobs");
+    for (path, condition) in [
+        ("/ui/runs", "all('@run-row').length === 1 && text('@run-row').includes('people')"),
+        ("/ui/tables", "all('@table-row').length === 1 && text('@skipped').includes('lost')"),
+        ("/ui/quarantine", "all('@quarantine-jobs tbody tr').length === 2"),
+    ] {
+        shown.open(path, condition);
+        assert_eq!(browser.text("@unasked"), "Could not be asked: lost", "{path}");
+        problems.extend(accessible::check(&shown, path));
+    }
+    browser.click("@unasked-job");
+    browser.wait("text('h1') === 'lost'");
+    browser.wait_for_text("@error", "The database cannot be reached");
+    browser.become_phone();
+    for (path, condition) in [("/", "one('@job-trouble')"), ("/ui/runs", "one('@run-row')")] {
+        shown.open(path, condition);
+        problems.extend(phone::check(&shown, path));
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    shown.browser.finish_after(&["status of 503"]);
+}
+
+#[test]
+fn a_list_of_runs_goes_on_by_itself_once_the_database_is_back() {
+    let shown = Shown::loaded();
+    let (browser, name) = (&shown.browser, &shown.trip.database.name);
+    let aside = Database::create();
+    let allow = |is_open: bool| format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {is_open}");
+    aside.execute(&allow(false));
+    aside.execute(&format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    ));
+    shown.open("/ui/runs", "one('@empty') && text('@empty').includes('No run can be shown')");
+    assert_eq!(browser.text("@unasked"), "Could not be asked: people");
+
+    aside.execute(&allow(true));
+
+    browser.wait("all('@run-row').length === 1 && one('@unasked').hidden");
+    assert!(browser.text("@runs-pager").contains("1 shown"));
+    shown.browser.finish();
 }

@@ -1,5 +1,9 @@
 //! Each path answers in its shape, and what cannot be answered is a problem with a code.
 
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::{RULES, Served, names, words};
@@ -10,7 +14,7 @@ use crate::web::Web;
 
 const RUN: &str = "run_id job state started_at finished_at seconds rows workers error";
 const ROWS: &str = "in_source read loaded quarantined filtered";
-const JOB: &str = "name source_url dataset tables last_run activity open_quarantine";
+const JOB: &str = "name source_url dataset tables last_run activity open_quarantine trouble";
 const ENTRY: &str = "quarantine_id run_id file row_number byte_start byte_end stage code column \
     reasons constraint state created_at settled_at";
 
@@ -24,6 +28,7 @@ fn jobs_and_runs_answer_in_their_shapes() {
     assert_eq!(names(job), words(JOB));
     assert_eq!(job["tables"], json!(["public.users", "public.notes"]));
     assert_eq!((&job["name"], &job["open_quarantine"]), (&json!("people"), &json!(3)));
+    assert_eq!(job["trouble"], json!(null));
     assert_eq!(names(&job["activity"]), words("state run_id since error"));
     assert_eq!(job["activity"]["state"], "idle");
     assert_eq!(names(&job["last_run"]), words(RUN));
@@ -87,6 +92,8 @@ fn tables_and_refused_rows_answer_in_their_shapes() {
     let web = &served.web;
 
     let tables = web.json("/tables");
+    assert_eq!(names(&tables), words("tables skipped unavailable"));
+    assert_eq!(tables["unavailable"], json!([]));
     let table = "table job key columns cache approximate_rows";
     assert_eq!(tables["tables"].as_array().unwrap().len(), 1, "{tables}");
     assert_eq!(names(&tables["tables"][0]), words(table));
@@ -197,17 +204,102 @@ fn a_database_that_is_gone_is_told() {
     assert_eq!(web.ask("GET", "/healthz", &[], "").expect(200).body.trim(), "ok");
 }
 
+/// Writes a job beside the one that runs: another name, another database, another table.
+fn write_other(served: &Served, name: &str, url: &str) -> PathBuf {
+    let text = std::fs::read_to_string(served.trip.job(RULES)).unwrap();
+    let other = text
+        .replace(&served.trip.database.url, url)
+        .replace("name = \"people\"\n[database]", &format!("name = \"{name}\"\n[database]"))
+        .replace("public.users", &format!("public.{name}"));
+    let file = format!("{name}.toml");
+    served.trip.source.write(&file, other);
+    served.trip.source.path(&file)
+}
+
+/// Checks that a list of jobs says of one only why its database cannot be asked.
+#[track_caller]
+fn expect_trouble(job: &Value, name: &str) {
+    let told = (&job["name"], &job["last_run"], &job["open_quarantine"]);
+    assert_eq!(told, (&json!(name), &json!(null), &json!(null)), "{job}");
+    assert!(job["trouble"].as_str().is_some_and(|text| text.contains("database")), "{job}");
+    assert_eq!(job["activity"]["state"], "idle", "{job}");
+}
+
+#[test]
+fn a_database_that_is_gone_hides_no_job_of_another() {
+    let served = Served::loaded();
+    let lost = write_other(&served, "lost", "postgres://me:hunter2@127.0.0.1:1/none");
+    let web = Web::start(&[lost, served.trip.job(RULES)]);
+
+    let answer = web.get("/jobs").expect(200);
+
+    let told = answer.json();
+    let jobs = told["jobs"].as_array().unwrap();
+    assert_eq!(jobs.len(), 2, "{told}");
+    expect_trouble(&jobs[0], "lost");
+    assert_eq!((&jobs[1]["name"], &jobs[1]["trouble"]), (&json!("people"), &json!(null)));
+    assert_eq!(
+        (&jobs[1]["last_run"]["run_id"], &jobs[1]["open_quarantine"]),
+        (&json!(1), &json!(3))
+    );
+    assert!(!answer.body.contains("hunter2") && !answer.body.contains("postgres"), "{told}");
+    web.get("/jobs/lost").expect_problem(503, "database_unreachable");
+    web.get("/jobs/people").expect(200);
+    let said = web.stop().expect_code(0).text();
+    assert!(said.contains("lost") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_database_that_refuses_a_session_is_not_said_to_be_out_of_reach() {
+    let served = Served::loaded();
+    let port = served.trip.database.port;
+    let nowhere = format!("postgres://postgres@127.0.0.1:{port}/no_such_database?sslmode=disable");
+    let web = Web::start(&[write_other(&served, "lost", &nowhere), served.trip.job(RULES)]);
+
+    let told = web.json("/jobs");
+
+    expect_trouble(&told["jobs"][0], "lost");
+    let trouble = told["jobs"][0]["trouble"].as_str().unwrap();
+    assert!(trouble.contains("refuses") && trouble.contains("log"), "{trouble}");
+    web.get("/jobs/lost").expect_problem(503, "database_unreachable");
+    let said = web.stop().expect_code(0).text();
+    assert!(said.contains("3D000"), "{said}");
+}
+
+#[test]
+fn silent_databases_hold_up_no_list() {
+    let served = Served::loaded();
+    // It lets everybody in and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let names: Vec<String> = (0..5).map(|number| format!("silent{number}")).collect();
+    let mut jobs: Vec<PathBuf> = Vec::new();
+    for name in &names {
+        jobs.push(write_other(&served, name, &format!("postgres://postgres@{address}/{name}")));
+    }
+    jobs.push(served.trip.job(RULES));
+    let web = Web::start(&jobs);
+
+    let began = Instant::now();
+    let list = web.json("/jobs");
+    let tables = web.json("/tables");
+    let took = began.elapsed();
+
+    assert!(took < Duration::from_secs(20), "one after the other: {took:?}");
+    let jobs = list["jobs"].as_array().unwrap();
+    for (job, name) in jobs.iter().zip(&names) {
+        expect_trouble(job, name);
+    }
+    assert_eq!((&jobs[5]["open_quarantine"], &jobs[5]["trouble"]), (&json!(3), &json!(null)));
+    assert_eq!(tables["unavailable"], json!(names));
+    assert_eq!(tables["tables"][0]["table"], "public.users", "{tables}");
+}
+
 #[test]
 fn a_database_that_is_gone_hides_no_table_of_another() {
     let served = Served::loaded();
-    let path = served.trip.job(RULES);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let lost = text
-        .replace(&served.trip.database.url, "postgres://postgres@127.0.0.1:1/none")
-        .replace("name = \"people\"\n[database]", "name = \"lost\"\n[database]")
-        .replace("public.users", "public.lost");
-    served.trip.source.write("lost.toml", lost);
-    let web = Web::start(&[served.trip.source.path("lost.toml"), path]);
+    let lost = write_other(&served, "lost", "postgres://postgres@127.0.0.1:1/none");
+    let web = Web::start(&[lost, served.trip.job(RULES)]);
 
     web.record("public.users", &["1"]).expect(200);
     web.record("public.lost", &["1"]).expect_problem(503, "database_unreachable");
@@ -217,6 +309,7 @@ fn a_database_that_is_gone_hides_no_table_of_another() {
     assert_eq!(tables["tables"][0]["table"], "public.users", "{tables}");
     let skipped = tables["skipped"].as_array().unwrap();
     assert!(skipped.iter().any(|table| table["job"] == "lost"), "{tables}");
+    assert_eq!(tables["unavailable"], json!(["lost"]));
 }
 
 #[test]
