@@ -10,8 +10,9 @@ use std::thread;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::hosts::{Random, Source, client, finish, is_soak, write_job};
+use crate::hosts::{Random, Source, client, finish, is_soak};
 use crate::postgres::Database;
+use crate::stages::job_of;
 
 /// Numbers that share a prefix of six digits: the other six are not known.
 const NUMBERS: u32 = 1_000_000;
@@ -22,15 +23,7 @@ const BLOCK_BYTES: usize = 64;
 /// Bytes of a claim: the start of a keyed hash.
 const CLAIM_BYTES: usize = 16;
 
-const JOB: &str = r#"
-name = "numbers"
-[database]
-url = "DATABASE"
-[source]
-url = "SOURCE"
-dataset = "numbers"
-[pii]
-key_file = "pii.key"
+const RULES: &str = r#"
 [[column]]
 name = "phone"
 clean = [{ phone = { region = "US" } }]
@@ -166,8 +159,8 @@ fn load(number: u32) -> Stored {
     source.write("pii.key", format!("{KEY}\n"));
     let server = source.start();
     let database = Database::create();
-    let text = JOB.replace("DATABASE", &database.url).replace("SOURCE", server.url());
-    finish(client(["run"]).arg(write_job(&source.path(""), &text))).expect_code(0);
+    let job = job_of("numbers", &source, &server, &database, RULES);
+    finish(client(["run"]).arg(job)).expect_code(0);
 
     let stored = database.rows(
         "SELECT encode(phone, 'hex'), encode(line, 'hex'), encode(entries, 'hex'), \

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::hosts::{Outcome, Server, Source, client, finish, write_job};
 use crate::postgres::Database;
+use crate::stages::job_of;
 
 const KEY: &str = "a key of more than thirty-two bytes for people\n";
 const OTHER_KEY: &str = "another key of more than thirty-two bytes for people\n";
@@ -40,13 +41,7 @@ impl People {
 
     /// Writes a job with these columns, targets and limits.
     fn job(&self, rules: &str) -> PathBuf {
-        let (database, server) = (&self.database.url, self.server.url());
-        let text = format!(
-            "name = \"people\"\n[database]\nurl = \"{database}\"\n\
-             [source]\nurl = \"{server}\"\ndataset = \"people\"\n\
-             [pii]\nkey_file = \"pii.key\"\n{rules}"
-        );
-        write_job(&self.source.path(""), &text)
+        job_of("people", &self.source, &self.server, &self.database, rules)
     }
 
     /// What `people` has for e-mails, by id.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::hosts::{Process, Random, Server, Source, client, finish, is_soak, wait_for, write_job};
 use crate::postgres::Database;
+use crate::stages::job_of;
 use model::{Fate, HEADER, RULES, Row, TABLE};
 
 /// Large enough for several splits of the smallest size.
@@ -23,15 +24,7 @@ const PEOPLE_OF_KILLS: u32 = 20_000;
 const PEOPLE_HEADER: &str = "id,email,phone,name\n";
 const KEY: &str = "a key of more than thirty-two bytes for this test\n";
 
-const PEOPLE_JOB: &str = r#"
-name = "people"
-[database]
-url = "DATABASE"
-[source]
-url = "SOURCE"
-dataset = "one"
-[pii]
-key_file = "pii.key"
+const PEOPLE_RULES: &str = r#"
 [[column]]
 name = "email"
 clean = ["email"]
@@ -90,8 +83,7 @@ impl People {
         source.write("one.csv", PEOPLE_HEADER.to_owned() + people_records(0..count).as_str());
         let server = source.start();
         let database = Database::create();
-        let text = PEOPLE_JOB.replace("DATABASE", &database.url).replace("SOURCE", server.url());
-        let job = write_job(&source.path(""), &text);
+        let job = job_of("one", &source, &server, &database, PEOPLE_RULES);
         let people = Self { source, _server: server, database, job };
         finish(&mut people.load("baseline", "one", &[])).expect_code(0);
         assert_eq!(people.database.count("baseline"), u64::from(count));

@@ -26,13 +26,7 @@ impl Trip {
 
     /// Writes the job with these rules, targets and limits.
     pub(crate) fn job(&self, rules: &str) -> PathBuf {
-        let (database, server) = (&self.database.url, self.server.url());
-        let text = format!(
-            "name = \"people\"\n[database]\nurl = \"{database}\"\n\
-             [source]\nurl = \"{server}\"\ndataset = \"people\"\n\
-             [pii]\nkey_file = \"pii.key\"\n{rules}"
-        );
-        write_job(&self.source.path(""), &text)
+        job_of("people", &self.source, &self.server, &self.database, rules)
     }
 
     /// Runs the job to its end, with its summary as JSON.
@@ -59,6 +53,23 @@ impl Trip {
              FROM ferry.quarantine ORDER BY file_id, row_number",
         )
     }
+}
+
+/// Writes a job that has the name of its dataset, with these rules, targets and limits.
+pub(crate) fn job_of(
+    dataset: &str,
+    source: &Source,
+    server: &Server,
+    database: &Database,
+    rules: &str,
+) -> PathBuf {
+    let (database, server) = (&database.url, server.url());
+    let text = format!(
+        "name = \"{dataset}\"\n[database]\nurl = \"{database}\"\n\
+         [source]\nurl = \"{server}\"\ndataset = \"{dataset}\"\n\
+         [pii]\nkey_file = \"pii.key\"\n{rules}"
+    );
+    write_job(&source.path(""), &text)
 }
 
 const COLUMNS: [(&str, &str); 4] =

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::gate;
 use crate::hosts::{Process, Random, is_soak, wait_for};
 use crate::postgres::{Database, NULL};
 use crate::stages::Trip;
@@ -14,15 +15,9 @@ CREATE TABLE users (uid integer PRIMARY KEY, name text NOT NULL, joined date);
 CREATE TABLE users_address (
     uid integer PRIMARY KEY REFERENCES users, street text NOT NULL, city text)";
 /// A row that waits in the second table until somebody opens the gate.
-const GATE: &str = "
-CREATE TABLE gate (is_open boolean);
-CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.005); END LOOP;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER waits BEFORE INSERT ON users_address
-    FOR EACH ROW WHEN (NEW.uid = 10000) EXECUTE FUNCTION wait()";
+const BARRIER: &str = "
+CREATE TRIGGER held BEFORE INSERT ON users_address
+    FOR EACH ROW WHEN (NEW.uid = 10000) EXECUTE FUNCTION public.hold_up()";
 /// What the first table is short of, and what it has too much.
 const WITHOUT_PARTNER: &str = "
 SELECT count(*) FROM users FULL JOIN users_address AS a USING (uid)
@@ -159,28 +154,15 @@ fn what_the_second_table_refuses_is_not_in_the_first_either() {
     assert_eq!(database.number("SELECT count(*) FROM users WHERE uid = 10000"), 0);
 }
 
-/// Waits until this holds of the backends that the client has.
-fn wait_for_backends(database: &Database, what: &str, condition: &str) {
-    let sql = format!(
-        "SELECT {condition} FROM pg_stat_activity \
-         WHERE datname = current_database() AND application_name LIKE 'ferry-client%'"
-    );
-    wait_for(what, 60, || (database.value(&sql) == "t").then_some(()));
-}
-
 #[test]
 fn a_kill_between_the_two_tables_leaves_none_of_the_step_in_either() {
     let trip = Trip::new(&COLUMNS, users(ROWS));
     let database = &trip.database;
     database.execute(TABLES);
-    database.execute(GATE);
+    gate::build(database, BARRIER);
     let mut client = trip.spawn(&targets("", ""));
-    let asleep = "coalesce(bool_or(wait_event = 'PgSleep'), false)";
-    wait_for_backends(database, "the second table to wait", asleep);
 
-    client.kill();
-    database.execute("INSERT INTO gate VALUES (true)");
-    wait_for_backends(database, "the backends to go", "count(*) = 0");
+    gate::kill_there(database, &mut client);
 
     let loaded = assert_tables_and_ledger_agree(database);
     assert!(loaded > 0 && loaded < 10_000, "{loaded} rows before the kill");
