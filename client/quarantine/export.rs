@@ -155,6 +155,7 @@ mod tests {
             run_id: RunId(1),
             job: "orders".to_owned(),
             file: "a,b.csv".to_owned(),
+            is_page: false,
             row_number: 3,
             byte_start: 20,
             byte_end: 31,

@@ -79,6 +79,8 @@ pub(crate) struct Entry {
     pub(crate) job: String,
     /// Name of the file.
     pub(crate) file: String,
+    /// Whether it is a page that was fetched from an API.
+    pub(crate) is_page: bool,
     /// Number of the record in its file; the first data record is 1.
     pub(crate) row_number: u64,
     /// Offset of the record's first byte.
@@ -159,7 +161,7 @@ fn wanted_reason(filter: &Filter) -> Option<String> {
 }
 
 const SELECT: &str = "
-SELECT q.quarantine_id, q.run_id, r.job, f.name AS file, q.row_number, q.byte_start, q.byte_end,
+SELECT q.quarantine_id, q.run_id, r.job, f.name AS file, f.is_page, q.row_number, q.byte_start, q.byte_end,
        q.stage, q.code, q.column_name, q.reasons::text AS reasons, q.constraint_name,
        q.record::text AS record, q.state,
        to_char(q.created_at AT TIME ZONE 'UTC', $9::text) AS created_at,
@@ -207,6 +209,7 @@ fn read_entry(row: &PgRow) -> Result<Entry, LedgerError> {
         run_id: RunId(row.try_get("run_id")?),
         job: row.try_get("job")?,
         file: row.try_get("file")?,
+        is_page: row.try_get("is_page")?,
         row_number: from_bigint(row, "row_number")?,
         byte_start: from_bigint(row, "byte_start")?,
         byte_end: from_bigint(row, "byte_end")?,
@@ -263,6 +266,7 @@ mod tests {
             run_id: RunId(1),
             job: "orders".to_owned(),
             file: "a.csv".to_owned(),
+            is_page: false,
             row_number: 3,
             byte_start: 20,
             byte_end: 31,

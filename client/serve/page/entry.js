@@ -161,7 +161,7 @@ function content(job, entry, hidden) {
 // How somebody at the source host sees the record in the file; a fetched page lies in a spool and has no such line.
 // What is copied is exact; what is shown has its hidden characters written out.
 function rawCommand(entry) {
-  if (/^page-\d{6}-/.test(entry.file)) {
+  if (entry.is_page) {
     return null;
   }
   const start = Number(entry.byte_start);

@@ -58,6 +58,8 @@ pub(crate) struct QuarantineEntry {
     pub(crate) run_id: i64,
     /// Name of its file.
     pub(crate) file: String,
+    /// Whether that is a page that was fetched from an API.
+    pub(crate) is_page: bool,
     /// Number of the record in its file; the first data record is 1.
     pub(crate) row_number: u64,
     /// Offset of the record's first byte.
@@ -100,6 +102,7 @@ impl From<Entry> for QuarantineEntry {
             quarantine_id: entry.id,
             run_id: entry.run_id.0,
             file: entry.file,
+            is_page: entry.is_page,
             row_number: entry.row_number,
             byte_start: entry.byte_start,
             byte_end: entry.byte_end,
@@ -147,6 +150,7 @@ mod tests {
             run_id: RunId(3),
             job: "people".to_owned(),
             file: "a.csv".to_owned(),
+            is_page: false,
             row_number: 3,
             byte_start: 20,
             byte_end: 31,
@@ -176,7 +180,7 @@ mod tests {
         ]);
         assert_eq!(reasons, expected);
         let expected = json!({
-            "quarantine_id": 7, "run_id": 3, "file": "a.csv", "row_number": 3,
+            "quarantine_id": 7, "run_id": 3, "file": "a.csv", "is_page": false, "row_number": 3,
             "byte_start": 20, "byte_end": 31, "stage": "check", "code": "bad_email",
             "column": "email", "reasons": null, "constraint": null, "state": "open",
             "created_at": "2026-01-31T12:00:00.000000Z", "settled_at": null,

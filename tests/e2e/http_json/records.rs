@@ -1,6 +1,7 @@
 //! What becomes of the members of a record: columns with types, documents, and refusals by index and column.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -174,4 +175,24 @@ fn a_column_that_no_record_has_is_refused_with_its_name() {
     assert_ne!(outcome.code, Some(0), "{}", outcome.text());
     outcome.expect_text("nmae").expect_text("name");
     assert_eq!(fetching.database.count("people"), 0);
+}
+
+#[test]
+fn what_show_says_to_type_in_the_spool_prints_the_refused_record() {
+    let fetching = of_document(REFUSED);
+    fetching.run(&[APPEND, ALL_MAY_BE_REFUSED].concat()).expect_code(0);
+    let number = "SELECT quarantine_id FROM ferry.quarantine WHERE row_number = 3";
+    let id = fetching.database.value(number);
+    let mut show = client(["quarantine", "show", &id, "--database", &fetching.database.url]);
+
+    let shown = finish(&mut show).expect_code(0).expect_text("the source's spool").stdout;
+
+    let line = shown.lines().rfind(|line| !line.trim().is_empty()).unwrap();
+    let page = &fetching.spooled()[0];
+    let mut shell = Command::new("/bin/sh");
+    let printed = shell.args(["-c", line]).current_dir(page.parent().unwrap()).output().unwrap();
+    let text = String::from_utf8(printed.stdout).unwrap();
+    let record: Value = serde_json::from_str(text.trim_end_matches([',', ' ', '\n'])).unwrap();
+    let records: Vec<Value> = serde_json::from_str(REFUSED).unwrap();
+    assert_eq!(record, records[2], "{line}");
 }
