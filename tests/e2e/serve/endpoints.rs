@@ -15,7 +15,7 @@ use crate::web::Web;
 const RUN: &str = "run_id job state started_at finished_at seconds rows workers error";
 const ROWS: &str = "in_source read loaded quarantined filtered";
 const JOB: &str = "name source_url dataset tables last_run activity open_quarantine trouble";
-const ENTRY: &str = "quarantine_id run_id file row_number byte_start byte_end stage code column \
+const ENTRY: &str = "quarantine_id run_id file is_page row_number byte_start byte_end stage code column \
     reasons constraint state created_at settled_at";
 
 #[test]
